@@ -1,0 +1,3 @@
+module warder/test/e2e
+
+go 1.26.0
