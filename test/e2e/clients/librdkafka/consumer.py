@@ -1,0 +1,179 @@
+"""Reading a whole topic, and group members by handle."""
+
+import itertools
+import queue
+import threading
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, OFFSET_BEGINNING, TopicPartition
+
+from common import Digest, Unsupported, as_json, describe_error, settings
+
+members = {}
+numbers = itertools.count(1)
+
+
+def consume(r):
+    conf = settings(r)
+    conf.update({"group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
+                 "isolation.level": r.get("isolation", "read_uncommitted"), "fetch.wait.max.ms": 100})
+    if r.get("max_fetch_bytes"):
+        conf["fetch.message.max.bytes"] = r["max_fetch_bytes"]
+        conf["fetch.max.bytes"] = max(r["max_fetch_bytes"], 8 << 20)
+        conf["receive.message.max.bytes"] = conf["fetch.max.bytes"] + 8192
+    c = Consumer(conf)
+    try:
+        return read_all(c, r)
+    finally:
+        c.close()
+
+
+def read_all(c, r):
+    topic, raw, digests = r["topic"], [], {}
+    parts = sorted(c.list_topics(topic, timeout=20).topics[topic].partitions)
+    ends = {p: c.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in parts}
+    todo = {p for p, (low, high) in ends.items() if high > low}
+    deadline = time.monotonic() + r.get("timeout_ms", 30000) / 1000
+    if todo:
+        c.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in sorted(todo)])
+    while todo:
+        if time.monotonic() > deadline:
+            raise TimeoutError("consume: not at the end in time")
+        for msg in c.consume(500, 0.2):
+            p = msg.partition()
+            if msg.error():
+                if msg.error().code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(msg.error())
+                todo.discard(p)  # also the end behind transaction markers
+                continue
+            if msg.offset() >= ends[p][1]:
+                todo.discard(p)
+                continue
+            digests.setdefault(p, Digest(msg.offset())).add(msg)
+            if r.get("raw"):
+                raw.append(as_json(msg))
+            if msg.offset() + 1 >= ends[p][1]:
+                todo.discard(p)
+    result = {"partitions": {str(p): d.json() for p, d in sorted(digests.items())}}
+    if r.get("raw"):
+        result["records"] = raw
+    return result
+
+
+class Member:
+    """One group member with a thread that polls; commands to it run in that thread."""
+
+    def __init__(self, conf, topics):
+        self.lock, self.todo, self.stop = threading.Lock(), queue.Queue(), False
+        self.count, self.records, self.positions, self.assigned, self.rebalances, self.error = 0, [], {}, set(), 0, None
+        self.consumer = Consumer(conf)
+        self.consumer.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_revoke)
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
+
+    def on_assign(self, _consumer, parts):
+        with self.lock:
+            self.assigned |= {(p.topic, p.partition) for p in parts}
+            self.rebalances += 1
+
+    def on_revoke(self, _consumer, parts):
+        with self.lock:
+            self.assigned -= {(p.topic, p.partition) for p in parts}
+
+    def loop(self):
+        try:
+            while not self.stop:
+                for msg in self.consumer.consume(500, 0.1):
+                    self.got(msg)
+                while not self.todo.empty():
+                    self.todo.get()()
+        except Exception as e:
+            self.error = describe_error(e)
+        finally:
+            self.consumer.close()
+
+    def got(self, msg):
+        if msg.error():
+            if msg.error().fatal():
+                raise KafkaException(msg.error())
+            return
+        with self.lock:
+            self.count += 1
+            self.records.append(as_json(msg))
+            self.positions[msg.topic(), msg.partition()] = msg.offset() + 1
+
+    def call(self, work):
+        """Runs work in the member's thread."""
+        done, box = threading.Event(), {}
+
+        def run():
+            try:
+                box["result"] = work()
+            except Exception as e:
+                box["error"] = e
+            done.set()
+
+        self.todo.put(run)
+        if not done.wait(40):
+            raise TimeoutError("the member's thread did not answer")
+        if "error" in box:
+            raise box["error"]
+        return box["result"]
+
+    def commit(self):
+        with self.lock:
+            offsets = [TopicPartition(t, p, o) for (t, p), o in self.positions.items() if (t, p) in self.assigned]
+        if offsets:
+            for tp in self.consumer.commit(offsets=offsets, asynchronous=False):
+                if tp.error:
+                    raise KafkaException(tp.error)
+        return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in offsets}}
+
+
+def consumer_open(r):
+    protocol = r.get("protocol", "classic")
+    if protocol == "share":
+        raise Unsupported("librdkafka 2.16 has no share consumer")
+    conf = settings(r)
+    conf.update({"group.id": r["group"], "enable.auto.commit": False, "auto.offset.reset": r.get("offset_reset", "earliest"),
+                 "isolation.level": r.get("isolation", "read_uncommitted"), "group.protocol": protocol, "fetch.wait.max.ms": 100})
+    if protocol == "classic":
+        session = r.get("session_timeout_ms", 10000)
+        conf.update({"session.timeout.ms": session, "heartbeat.interval.ms": max(200, session // 10), "partition.assignment.strategy": "range"})
+    handle = "c%d" % next(numbers)
+    members[handle] = Member(conf, r["topics"])
+    return {"handle": handle}
+
+
+def consumer_state(r):
+    m = members[r["handle"]]
+    with m.lock:
+        return {"assignment": sorted("%s/%d" % tp for tp in m.assigned), "count": m.count, "rebalances": m.rebalances, "error": m.error,
+                "positions": {"%s/%d" % tp: o for tp, o in m.positions.items()}}
+
+
+def consumer_take(r):
+    m = members[r["handle"]]
+    with m.lock:
+        taken, m.records = m.records, []
+    return {"records": taken}
+
+
+def consumer_commit(r):
+    m = members[r["handle"]]
+    return m.call(m.commit)
+
+
+def consumer_close(r):
+    m = members.pop(r["handle"])
+    m.stop = True
+    m.thread.join(20)
+    return {}
+
+
+def metadata(handle):
+    m = members[handle]
+    return m.call(m.consumer.consumer_group_metadata)
+
+
+OPS = {f.__name__: f for f in (consume, consumer_open, consumer_state, consumer_take, consumer_commit, consumer_close)}
