@@ -1,0 +1,49 @@
+package configs
+
+import "time"
+
+// Upstream is the Kafka cluster behind warder.
+type Upstream struct {
+	// Name of the cluster in findings and metrics.
+	Name string `yaml:"name"`
+	// Brokers to begin with, as host:port; any live one serves. Required.
+	Bootstrap []Address `yaml:"bootstrap"`
+	// Speak TLS to the brokers. `{}` trusts the system's authorities; leave it out for plaintext.
+	TLS *ClientTLS `yaml:"tls"`
+	// Credentials for warder's own questions (topic configuration and ids). Without them
+	// the questions ride on the connections of clients.
+	Lookup *Lookup `yaml:"lookup"`
+	// Longest wait for one broker to accept a connection. 100ms-2m.
+	DialTimeout time.Duration `yaml:"dial_timeout" min:"100ms" max:"2m"`
+}
+
+// SetDefaults fills every knob that has a default.
+func (u *Upstream) SetDefaults() {
+	u.Name = "default"
+	u.DialTimeout = 10 * time.Second
+}
+
+// ClientTLS is warder as a TLS client. The files are read again when they change.
+type ClientTLS struct {
+	// PEM file of the authorities that sign the brokers' certificates; empty trusts the system's.
+	CA Path `yaml:"ca" reload:"live"`
+	// PEM file of warder's own certificate, for brokers that ask for one; needs `key`.
+	Cert Path `yaml:"cert" reload:"live"`
+	// PEM file of the private key of `cert`.
+	Key Path `yaml:"key" reload:"live"`
+	// Name to expect in every broker's certificate, when it is not the name dialled.
+	ServerName string `yaml:"server_name"`
+}
+
+// Lookup is warder's own identity at the brokers.
+type Lookup struct {
+	// SASL user name.
+	Username string `yaml:"username"`
+	// File holding the password; surrounding space is cut.
+	PasswordFile Path `yaml:"password_file"`
+	// SASL mechanism.
+	Mechanism string `yaml:"mechanism" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
+}
+
+// SetDefaults fills every knob that has a default.
+func (l *Lookup) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
