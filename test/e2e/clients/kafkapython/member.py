@@ -1,0 +1,109 @@
+"""A group member: a thread that polls one KafkaConsumer, and what it has received."""
+
+import queue
+import threading
+
+from kafka import TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.structs import OffsetAndMetadata
+
+import conn
+import records
+from outcome import describe_error
+
+POLL_MS = 200
+CALL_SECONDS = 60
+
+
+class Member(ConsumerRebalanceListener):
+    """KafkaConsumer belongs to one thread, so everything that touches it runs on the polling thread, between two polls."""
+
+    def __init__(self, consumer, topics):
+        self._consumer, self._calls, self._lock = consumer, queue.Queue(), threading.Lock()
+        self._received, self._count, self._positions, self._assignment = [], 0, {}, []
+        self._rebalances, self._error, self._stopping = 0, None, False
+        consumer.subscribe(topics=topics, listener=self)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def on_partitions_revoked(self, revoked):
+        with self._lock:
+            self._assignment = [name for name in self._assignment if TopicPartition(*conn.split_partition(name)) not in revoked]
+
+    def on_partitions_assigned(self, assigned):
+        with self._lock:
+            self._rebalances += 1
+
+    def _run(self):
+        while not self._stopping:
+            self._run_calls()
+            try:
+                batches = self._consumer.poll(timeout_ms=POLL_MS)
+            except Exception as e:
+                with self._lock:
+                    self._error = self._error or describe_error(e)
+                if not getattr(e, "retriable", False):
+                    break
+                continue
+            self._keep(batches)
+        while not self._stopping:
+            self._run_calls(wait=True)
+        self._consumer.close()
+
+    def _keep(self, batches):
+        with self._lock:
+            self._assignment = sorted("%s/%d" % tp for tp in self._consumer.assignment())
+            for tp, batch in batches.items():
+                self._received.extend(records.encode(record) for record in batch)
+                self._count += len(batch)
+                self._positions["%s/%d" % tp] = batch[-1].offset + 1
+
+    def _run_calls(self, wait=False):
+        while True:
+            try:
+                call, done = self._calls.get(timeout=POLL_MS / 1000) if wait else self._calls.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((call(), None))
+            except Exception as e:
+                done.put((None, e))
+
+    def _on_polling_thread(self, call):
+        done = queue.Queue()
+        self._calls.put((call, done))
+        result, error = done.get(timeout=CALL_SECONDS)
+        if error is not None:
+            raise error
+        return result
+
+    def state(self):
+        with self._lock:
+            return {"assignment": list(self._assignment), "count": self._count, "positions": dict(self._positions),
+                    "rebalances": self._rebalances, "error": self._error}
+
+    def take(self):
+        with self._lock:
+            taken, self._received = self._received, []
+        return taken
+
+    def received_positions(self):
+        """Positions of what was received and is still assigned."""
+        with self._lock:
+            return {name: offset for name, offset in self._positions.items() if name in self._assignment}
+
+    def commit(self):
+        def call():
+            offsets = self.received_positions()
+            if offsets:
+                self._consumer.commit({TopicPartition(*conn.split_partition(k)): OffsetAndMetadata(o, "", -1) for k, o in offsets.items()},
+                                      timeout_ms=CALL_SECONDS * 1000 // 2)
+            return offsets
+        return self._on_polling_thread(call)
+
+    def group_metadata(self):
+        return self._on_polling_thread(self._consumer.group_metadata)
+
+    def close(self):
+        self._stopping = True
+        self._thread.join(timeout=CALL_SECONDS)
