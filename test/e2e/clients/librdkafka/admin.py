@@ -11,7 +11,7 @@ WAIT = 30
 
 
 def admin(request):
-    return AdminClient(settings(request))
+    return request.setdefault("_admin", AdminClient(settings(request)))  # lives as long as the request is worked on
 
 
 def one(futures):

@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// gen is a generator of records; README.md says what its fields mean.
+type gen struct {
+	Count      int    `json:"count"`
+	Size       int    `json:"size"`
+	Partitions int    `json:"partitions"`
+	TS         int64  `json:"ts"`
+	Flavour    string `json:"flavour,omitempty"`
+	Prefix     string `json:"prefix,omitempty"`
+}
+
+// header is a name with its value, null when nil.
+type header struct {
+	name  string
+	value []byte
+}
+
+type record struct {
+	partition  int
+	key, value []byte
+	headers    []header
+	ts         int64
+}
+
+func (g gen) record(i int) record {
+	r := record{partition: i % max(1, g.Partitions), ts: g.TS + int64(i)}
+	r.key = []byte(fmt.Sprintf("%sk%d", g.Prefix, i))
+	r.value = []byte(fmt.Sprintf("%sv%d:", g.Prefix, i))
+	for j := 0; len(r.value) < g.Size; j++ {
+		r.value = append(r.value, byte('a'+(i*7+j*j)%26))
+	}
+	if g.Flavour != "mixed" {
+		return r
+	}
+	if i%5 == 4 {
+		r.key = nil
+	}
+	switch i % 7 {
+	case 3:
+		r.value = nil
+	case 5:
+		r.value = []byte{}
+	}
+	if i%3 == 0 {
+		r.headers = []header{{"h1", []byte(strconv.Itoa(i))}, {"h2", nil}}
+	}
+	return r
+}
+
+func text(b []byte) string {
+	if b == nil {
+		return "-"
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// line is what digests are made of.
+func (r record) line() string {
+	var hs []string
+	for _, h := range r.headers {
+		hs = append(hs, h.name+"="+text(h.value))
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%d\n", text(r.key), text(r.value), strings.Join(hs, ","), r.ts)
+}
+
+// sum is the count and digest of one partition.
+type sum struct {
+	Count int    `json:"count"`
+	SHA   string `json:"sha256"`
+}
+
+// digests of generated records that are stored once and in order; several generators follow one another.
+func digests(gens ...gen) map[string]sum {
+	counts, hashes := map[int]int{}, map[int]hash.Hash{}
+	for _, g := range gens {
+		for i := range g.Count {
+			r := g.record(i)
+			if hashes[r.partition] == nil {
+				hashes[r.partition] = sha256.New()
+			}
+			counts[r.partition]++
+			hashes[r.partition].Write([]byte(r.line()))
+		}
+	}
+	all := map[string]sum{}
+	for p, h := range hashes {
+		all[strconv.Itoa(p)] = sum{counts[p], hex.EncodeToString(h.Sum(nil))}
+	}
+	return all
+}
+
+// TestGeneratorIsAsWritten pins the generator to the README by a record worked out by hand.
+func TestGeneratorIsAsWritten(t *testing.T) {
+	r := gen{Count: 4, Size: 9, Partitions: 2, TS: 1000, Flavour: "mixed", Prefix: "x"}.record(6)
+	want := "eGs2\t" + base64.StdEncoding.EncodeToString([]byte("xv6:qruzg")) + "\th1=Ng==,h2=-\t1006\n"
+	if got := r.line(); got != want || r.partition != 0 {
+		t.Errorf("got %q in partition %d, want %q in 0", got, r.partition, want)
+	}
+}

@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"warder/test/e2e/driver"
+)
+
+// M is a JSON object.
+type M = map[string]any
+
+// side is one run of a scenario: one client, direct or through warder. Its methods end the scenario by a panic that run turns
+// into an error, so that scenarios read as what happens.
+type side struct {
+	ctx      context.Context
+	scenario string
+	client   string
+	mode     string // "direct" or "warder"
+	d        *driver.Driver
+	conn     M
+	notes    []string
+}
+
+// failure ends a scenario.
+type failure struct{ err error }
+
+func (s *side) fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
+
+// note adds a line that the summary prints: something that is as documented but worth knowing.
+func (s *side) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// topic is a name of its own for this run.
+func (s *side) topic(name string) string {
+	return fmt.Sprintf("%s.%s.%s.%s", s.scenario, name, s.client, s.mode)
+}
+
+// ask runs an operation and gives the client's error back.
+func (s *side) ask(op string, args M, result any) error {
+	ctx, cancel := context.WithTimeout(s.ctx, 100*time.Second)
+	defer cancel()
+	all := M{"conn": s.conn}
+	for k, v := range args {
+		all[k] = v
+	}
+	return s.d.Call(ctx, op, all, result)
+}
+
+// must runs an operation that has to work.
+func (s *side) must(op string, args M, result any) {
+	if err := s.ask(op, args, result); err != nil {
+		var no *driver.Unsupported
+		if errors.As(err, &no) {
+			panic(failure{err})
+		}
+		s.fail("%s %v: %w", op, short(args), err)
+	}
+}
+
+func short(args M) string {
+	text := fmt.Sprint(args)
+	return text[:min(len(text), 200)]
+}
+
+// until waits for a condition.
+func (s *side) until(what string, limit time.Duration, ok func() error) {
+	deadline := time.Now().Add(limit)
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) || s.ctx.Err() != nil {
+			s.fail("waited %v for %s: %w", limit, what, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+type partition struct {
+	ID, Leader    int
+	Replicas, ISR []int
+}
+
+func (s *side) describe(topic string) ([]partition, error) {
+	var d struct{ Partitions []partition }
+	err := s.ask("describe_topic", M{"name": topic}, &d)
+	return d.Partitions, err
+}
+
+// create makes a topic through the client and waits until the client sees a leader and all replicas of each partition.
+func (s *side) create(name string, partitions, replication int, configs M) string {
+	s.must("create_topic", M{"name": name, "partitions": partitions, "replication": replication, "configs": configs}, nil)
+	s.settled(name, partitions, replication)
+	return name
+}
+
+func (s *side) settled(name string, partitions, replication int) {
+	s.until("topic "+name+" to have leaders", 30*time.Second, func() error {
+		found, err := s.describe(name)
+		if err != nil {
+			return err
+		}
+		if len(found) != partitions {
+			return fmt.Errorf("%d partitions", len(found))
+		}
+		for _, p := range found {
+			if p.Leader < 0 || len(p.ISR) != replication {
+				return fmt.Errorf("partition %+v", p)
+			}
+		}
+		return nil
+	})
+}
+
+// outcome of one record.
+type outcome struct {
+	P     int
+	O     int64
+	Error *driver.Error
+}
+
+type produced struct {
+	Acked, Failed int
+	Results       []outcome
+	Errors        []struct {
+		I     int
+		Error *driver.Error
+	}
+}
+
+func (p produced) firstErrors() string {
+	text := ""
+	for i, e := range p.Errors {
+		if i < 3 {
+			text += fmt.Sprintf(" [%d %v]", e.I, e.Error)
+		}
+	}
+	for i, o := range p.Results {
+		if o.Error != nil && len(text) < 400 {
+			text += fmt.Sprintf(" [%d %v]", i, o.Error)
+		}
+	}
+	return text
+}
+
+// producer opens one and gives its handle.
+func (s *side) producer(settings M) string {
+	var r struct{ Handle string }
+	s.must("producer_open", settings, &r)
+	return r.Handle
+}
+
+func (s *side) closeProducer(handle string) { s.must("producer_close", M{"handle": handle}, nil) }
+
+// generate produces generated records, all of which have to be acknowledged.
+func (s *side) generate(handle, topic string, g gen, more M) {
+	args := M{"handle": handle, "topic": topic, "generate": g}
+	for k, v := range more {
+		args[k] = v
+	}
+	var p produced
+	s.must("produce", args, &p)
+	if p.Acked != g.Count || p.Failed != 0 {
+		s.fail("producing %d records to %s: %d acked, %d failed:%s", g.Count, topic, p.Acked, p.Failed, p.firstErrors())
+	}
+}
+
+// send produces the records one knows by hand.
+func (s *side) send(handle, topic, mode string, records []record) produced {
+	var list []M
+	for _, r := range records {
+		m := M{"p": r.partition, "k": b64(r.key), "v": b64(r.value)}
+		if r.ts != 0 {
+			m["ts"] = r.ts
+		}
+		list = append(list, m)
+	}
+	var p produced
+	s.must("produce", M{"handle": handle, "topic": topic, "records": list, "mode": mode}, &p)
+	if len(p.Results) != len(records) {
+		s.fail("%d outcomes for %d records", len(p.Results), len(records))
+	}
+	return p
+}
+
+func b64(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// read is a record as a consumer reports it.
+type read struct {
+	T    string
+	P    int
+	O    int64
+	K, V *string
+	TS   int64
+}
+
+func plain(s *string) string {
+	if s == nil {
+		return "null"
+	}
+	b, err := base64.StdEncoding.DecodeString(*s)
+	if err != nil {
+		return "not base64: " + *s
+	}
+	return string(b)
+}
+
+type consumed struct {
+	Partitions map[string]struct {
+		sum
+		First int64 `json:"first"`
+		Last  int64 `json:"last"`
+	}
+	Records []read
+}
+
+func (c consumed) sums() map[string]sum {
+	all := map[string]sum{}
+	for p, d := range c.Partitions {
+		all[p] = d.sum
+	}
+	return all
+}
+
+func (s *side) consume(topic string, more M) consumed {
+	args := M{"topic": topic}
+	for k, v := range more {
+		args[k] = v
+	}
+	var c consumed
+	s.must("consume", args, &c)
+	return c
+}
+
+// holds fails unless topic holds exactly these digests.
+func (s *side) holds(topic string, want map[string]sum, more M) {
+	got := s.consume(topic, more).sums()
+	if len(got) != len(want) {
+		s.fail("%s holds %v, want %v", topic, got, want)
+	}
+	for p, d := range want {
+		if got[p] != d {
+			s.fail("%s partition %s holds %v, want %v", topic, p, got[p], d)
+		}
+	}
+}
+
+// end is the sum of a topic's latest offsets.
+func (s *side) end(topic string) int64 {
+	var r struct{ Offsets map[string]int64 }
+	s.must("list_offsets", M{"topic": topic, "spec": "latest"}, &r)
+	var total int64
+	for _, o := range r.Offsets {
+		total += o
+	}
+	return total
+}
+
+func itoa(i int) string { return strconv.Itoa(i) }

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"warder/test/e2e/kafka"
+)
+
+// proxy is one running warder. Each client listener has an address and broker ports right behind it.
+type proxy struct {
+	name string
+	args []string
+	addr map[string]string // listener name -> bootstrap address
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+var warders struct {
+	sync.Mutex
+	all map[string]*proxy
+}
+
+// buildWarder builds the checkout's warder; the end-to-end tests never run an older binary.
+func buildWarder(ctx context.Context, cache string) (string, error) {
+	bin := filepath.Join(cache, "bin", "warder")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, "./cmd/warder")
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building warder: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// listenerSpec is one client listener of a proxy under test.
+type listenerSpec struct {
+	name string
+	tls  string // "", "tls" or "mtls"
+}
+
+// proxySpec says how a warder is configured.
+type proxySpec struct {
+	cluster   *kafka.Cluster
+	upstream  kafka.Listener
+	listeners []listenerSpec
+	rules     string // YAML below `rules:`, indented by two
+}
+
+const brokerPorts = 6
+
+// startWarder gives the running warder of that name, started from spec when first asked for.
+func startWarder(ctx context.Context, name string, spec proxySpec) (*proxy, error) {
+	warders.Lock()
+	defer warders.Unlock()
+	if p := warders.all[name]; p != nil {
+		return p, nil
+	}
+	p := &proxy{name: name, addr: map[string]string{}}
+	file, err := p.configure(spec)
+	if err != nil {
+		return nil, err
+	}
+	p.args = []string{"run", "--config", file}
+	return p, p.begin(ctx)
+}
+
+// startBareWarder starts warder with nothing but flags: the way the README begins.
+func startBareWarder(ctx context.Context, name string, cluster *kafka.Cluster) (*proxy, error) {
+	warders.Lock()
+	defer warders.Unlock()
+	if p := warders.all[name]; p != nil {
+		return p, nil
+	}
+	first, err := kafka.Ports(brokerPorts + 1)
+	if err != nil {
+		return nil, err
+	}
+	addr, admin := hostPort(first), hostPort(first+brokerPorts)
+	p := &proxy{name: name, addr: map[string]string{"plain": addr}}
+	p.args = []string{"run", "--upstream", cluster.Bootstrap(kafka.Plaintext), "--listen", addr, "--admin", admin}
+	return p, p.begin(ctx)
+}
+
+func hostPort(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+func (p *proxy) begin(ctx context.Context) error {
+	if err := p.start(ctx); err != nil {
+		return err
+	}
+	if warders.all == nil {
+		warders.all = map[string]*proxy{}
+	}
+	warders.all[p.name] = p
+	return nil
+}
+
+// configure writes the configuration file of spec.
+func (p *proxy) configure(spec proxySpec) (string, error) {
+	var y strings.Builder
+	fmt.Fprintf(&y, "upstream:\n  name: e2e\n  bootstrap: [%s]\n", strings.ReplaceAll(spec.cluster.Bootstrap(spec.upstream), ",", ", "))
+	switch spec.upstream {
+	case kafka.TLS, kafka.SASLTLS:
+		fmt.Fprintf(&y, "  tls: {ca: %s}\n", w.certs.CA)
+	case kafka.MTLS:
+		fmt.Fprintf(&y, "  tls: {ca: %s, cert: %s, key: %s}\n", w.certs.CA, w.certs.ClientCert, w.certs.ClientKey)
+	}
+	y.WriteString("listeners:\n")
+	for _, l := range spec.listeners {
+		first, err := kafka.Ports(brokerPorts)
+		if err != nil {
+			return "", err
+		}
+		p.addr[l.name] = hostPort(first)
+		fmt.Fprintf(&y, "  - name: %s\n    address: %s\n    ports: %d-%d\n", l.name, hostPort(first), first+1, first+brokerPorts-1)
+		switch l.tls {
+		case "tls":
+			fmt.Fprintf(&y, "    tls: {cert: %s, key: %s}\n", w.certs.ServerCert, w.certs.ServerKey)
+		case "mtls":
+			fmt.Fprintf(&y, "    tls: {cert: %s, key: %s, client_ca: %s, client_auth: require}\n", w.certs.ServerCert, w.certs.ServerKey, w.certs.CA)
+		}
+	}
+	admin, err := kafka.Ports(1)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&y, "admin: {address: %s}\n", hostPort(admin))
+	if spec.rules != "" {
+		fmt.Fprintf(&y, "rules:\n%s\n", spec.rules)
+	}
+	file := filepath.Join(w.run, "warder-"+p.name+".yaml")
+	return file, os.WriteFile(file, []byte(y.String()), 0o600)
+}
+
+// start runs the process and waits until its listeners accept.
+func (p *proxy) start(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log, err := os.OpenFile(filepath.Join(w.run, "warder-"+p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(w.warderBin, p.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = w.run
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	p.cmd, p.done = cmd, done
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	for _, addr := range p.addr {
+		if err := accepts(ctx, addr, done); err != nil {
+			return fmt.Errorf("warder %s, log %s: %w", p.name, log.Name(), err)
+		}
+	}
+	return nil
+}
+
+func accepts(ctx context.Context, addr string, done <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-done:
+			return fmt.Errorf("the process ended before %s accepted", addr)
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not accept: %w", addr, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// kill ends the process with SIGKILL and waits for it.
+func (p *proxy) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// alive tells whether the process still runs.
+func (p *proxy) alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func stopWarders() {
+	warders.Lock()
+	defer warders.Unlock()
+	for _, p := range warders.all {
+		p.kill()
+	}
+}
