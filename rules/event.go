@@ -1,0 +1,112 @@
+package rules
+
+import "time"
+
+// Event is a typed fact about a completed exchange, copied out of it: immutable
+// and safe anywhere.
+type Event interface {
+	// Kind says which type it is.
+	Kind() Kind
+	// When it happened.
+	When() time.Time
+	// Key gives the event's key of that kind; "" when it has none, and
+	// nobody who watches by it is told.
+	Key(KeyKind) string
+}
+
+// Kind is the type of an Event.
+type Kind uint8
+
+// The kinds of events.
+const (
+	KindGap Kind = iota
+	KindObservation
+	KindTransactionEnded
+
+	// NumKinds bounds the values above.
+	NumKinds
+)
+
+// KeyKind says what a Watcher's state belongs to.
+type KeyKind uint8
+
+// The kinds of keys.
+const (
+	ByTransactionalID KeyKind = iota
+
+	// NumKeyKinds bounds the values above.
+	NumKeyKinds
+)
+
+// Interest names events that a Watcher wants, and by which key.
+type Interest struct {
+	Kind Kind
+	By   KeyKind
+}
+
+// Gap says that events were dropped because a queue was full. Every state that
+// may have missed one is told.
+type Gap struct {
+	At time.Time
+	// Lost is how many events were dropped since the last Gap.
+	Lost int
+}
+
+// Kind is KindGap.
+func (Gap) Kind() Kind { return KindGap }
+
+// When is the time of the first event that got through again.
+func (g Gap) When() time.Time { return g.At }
+
+// Key is empty: a gap concerns all.
+func (Gap) Key(KeyKind) string { return "" }
+
+// Observation is what a rule saw in a batch and wants to judge later; only the
+// Watcher of the same rule is given it.
+type Observation struct {
+	At     time.Time
+	By     KeyKind
+	Of     string
+	Client *Identity
+	Data   any
+}
+
+// Kind is KindObservation.
+func (Observation) Kind() Kind { return KindObservation }
+
+// When is the time of the request.
+func (o Observation) When() time.Time { return o.At }
+
+// Key is Of for the kind By.
+func (o Observation) Key(k KeyKind) string {
+	if k != o.By {
+		return ""
+	}
+	return o.Of
+}
+
+// TransactionEnded says that a transaction was committed or aborted: EndTxn was
+// answered without error, or InitProducerId with the same transactional id
+// was, which aborts what was open.
+type TransactionEnded struct {
+	At              time.Time
+	Client          *Identity
+	TransactionalID string
+	ProducerID      int64
+	ProducerEpoch   int16
+	Committed       bool
+}
+
+// Kind is KindTransactionEnded.
+func (TransactionEnded) Kind() Kind { return KindTransactionEnded }
+
+// When is the time of the answer.
+func (t TransactionEnded) When() time.Time { return t.At }
+
+// Key knows ByTransactionalID.
+func (t TransactionEnded) Key(k KeyKind) string {
+	if k == ByTransactionalID {
+		return t.TransactionalID
+	}
+	return ""
+}

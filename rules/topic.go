@@ -1,0 +1,87 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Topic is what is known of a topic, at the moment it was asked for.
+type Topic struct {
+	// Name is empty when only the id was seen so far.
+	Name string `json:"name"`
+	// ID is zero when unknown, as in clusters before Kafka 2.8.
+	ID [16]byte `json:"id"`
+	// Partitions is 0 when unknown.
+	Partitions int32 `json:"partitions,omitempty"`
+	// Cleanup is cleanup.policy.
+	Cleanup CleanupPolicy `json:"cleanup_policy"`
+	// ConfigTime is when Cleanup was learnt; zero when it is unknown.
+	ConfigTime time.Time `json:"config_time,omitzero"`
+}
+
+// CleanupPolicy is the topic configuration cleanup.policy, a set.
+type CleanupPolicy uint8
+
+// The policies. CleanupNone is the empty list that Kafka 4 allows.
+const (
+	CleanupUnknown CleanupPolicy = 0
+	CleanupDelete  CleanupPolicy = 1 << iota
+	CleanupCompact
+	CleanupNone
+)
+
+// ParseCleanupPolicy reads the value of cleanup.policy, as in "compact,delete".
+// A word it does not know counts for nothing.
+func ParseCleanupPolicy(value string) CleanupPolicy {
+	var p CleanupPolicy
+	for word := range strings.SplitSeq(value, ",") {
+		switch strings.TrimSpace(word) {
+		case "compact":
+			p |= CleanupCompact
+		case "delete":
+			p |= CleanupDelete
+		}
+	}
+	if p == CleanupUnknown {
+		return CleanupNone
+	}
+	return p
+}
+
+// Known says whether the policy has been learnt.
+func (p CleanupPolicy) Known() bool { return p != CleanupUnknown }
+
+// Compacts says whether the log cleaner compacts the topic.
+func (p CleanupPolicy) Compacts() bool { return p&CleanupCompact != 0 }
+
+// String is the policy as Kafka writes it, "unknown" when it is not known.
+func (p CleanupPolicy) String() string {
+	switch p {
+	case CleanupUnknown:
+		return "unknown"
+	case CleanupNone:
+		return ""
+	case CleanupDelete:
+		return "delete"
+	case CleanupCompact:
+		return "compact"
+	}
+	return "compact,delete"
+}
+
+// MarshalText is String.
+func (p CleanupPolicy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *CleanupPolicy) UnmarshalText(text []byte) error {
+	if string(text) == "unknown" {
+		*p = CleanupUnknown
+		return nil
+	}
+	*p = ParseCleanupPolicy(string(text))
+	if *p == CleanupNone && len(text) > 0 {
+		return fmt.Errorf("%q is not a cleanup.policy", text)
+	}
+	return nil
+}
