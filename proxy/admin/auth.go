@@ -1,0 +1,120 @@
+package admin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+)
+
+// maxToken bounds the token file, in bytes.
+const maxToken = 4096
+
+// access decides who may ask. It is constant; the token is read from its file for every request that needs it,
+// so that a rotated token counts at once.
+type access struct {
+	tokenFile string
+	loopback  bool
+}
+
+// check fails when the interface would be open to other machines without a token.
+func (a access) check() error {
+	if a.tokenFile == "" {
+		if a.loopback {
+			return nil
+		}
+		return errors.New("an address that is not loopback needs a token_file")
+	}
+	_, err := a.token()
+	return err
+}
+
+func (a access) token() ([]byte, error) {
+	f, err := os.Open(a.tokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("token_file: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	if err != nil {
+		return nil, fmt.Errorf("token_file: %w", err)
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 || len(b) > maxToken {
+		return nil, fmt.Errorf("token_file %s: want a token of 1 to %d bytes", a.tokenFile, maxToken)
+	}
+	return b, nil
+}
+
+// bears reports whether the request carries the token: as Bearer, or as the password of Basic, which is what a
+// browser can send. Hashes are compared, so that neither content nor length shows in the time taken.
+func (a access) bears(r *http.Request) bool {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		if _, given, ok = r.BasicAuth(); !ok {
+			return false
+		}
+	}
+	token, err := a.token()
+	if err != nil {
+		return false
+	}
+	want, got := sha256.Sum256(token), sha256.Sum256([]byte(given))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
+}
+
+// allowed reports whether the request may see everything: the token where there is one.
+func (a access) allowed(r *http.Request) bool { return a.tokenFile == "" || a.bears(r) }
+
+// hostAllowed guards a loopback interface against DNS rebinding: a page from elsewhere whose name was made to resolve
+// to 127.0.0.1 sends its own name as Host.
+func (a access) hostAllowed(r *http.Request) bool {
+	if !a.loopback {
+		return true // the token protects it, and names are the operator's choice
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// guard is the outermost handler: who may ask, for how long, and what a browser may do with the answer.
+func (s *Server) guard(next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		switch {
+		case !s.access.hostAllowed(r):
+			refuse(w, http.StatusForbidden, "this interface answers to localhost and loopback addresses only")
+		case !probe(r) && !s.access.allowed(r):
+			h.Add("WWW-Authenticate", `Bearer realm="warder"`)
+			h.Add("WWW-Authenticate", `Basic realm="warder (any name, token as password)"`)
+			refuse(w, http.StatusUnauthorized, "this interface needs the token of its token_file: Authorization: Bearer TOKEN")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// probe reports whether a request is one that Kubernetes sends without a token.
+func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }

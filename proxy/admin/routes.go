@@ -1,0 +1,94 @@
+package admin
+
+import (
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"time"
+)
+
+// Endpoint is one path of the interface, as the page and the 404 answer list them.
+type Endpoint struct {
+	Method, Path, Purpose string
+}
+
+// Endpoints lists every path.
+func Endpoints() []Endpoint {
+	return []Endpoint{
+		{"GET", "/", "this page"},
+		{"GET", "/metrics", "Prometheus metrics"},
+		{"GET", "/healthz", "200 while the process lives"},
+		{"GET", "/readyz", "each readiness check; 503 when one fails"},
+		{"GET", "/api/v1/findings", "what was found, newest first: ?rule= severity= topic= group= client_id= since= limit="},
+		{"GET", "/api/v1/findings/stream", "findings as they come, server-sent events; same filters"},
+		{"GET", "/api/v1/clients", "client connections"},
+		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},
+		{"GET", "/api/v1/topics", "topics known; /api/v1/topics/NAME for one"},
+		{"GET", "/api/v1/groups", "consumer groups"},
+		{"GET", "/api/v1/config", "effective configuration without secrets"},
+		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client= "},
+		{"POST", "/api/v1/reload", "read the configuration again"},
+	}
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	src := &s.opts.Source
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /style.css", style)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /api/v1/findings", s.findings)
+	mux.HandleFunc("GET /api/v1/findings/stream", s.findingsStream)
+	mux.HandleFunc("GET /api/v1/clients", s.list("clients", src.Clients))
+	mux.HandleFunc("GET /api/v1/brokers", s.list("brokers", src.Brokers))
+	mux.HandleFunc("GET /api/v1/topics", s.list("topics", src.Topics))
+	mux.HandleFunc("GET /api/v1/topics/{name}", s.topic)
+	mux.HandleFunc("GET /api/v1/groups", groups)
+	mux.HandleFunc("GET /api/v1/groups/{name}", groups)
+	mux.HandleFunc("GET /api/v1/config", s.config)
+	mux.HandleFunc("GET /api/v1/tap", s.tap)
+	mux.HandleFunc("POST /api/v1/reload", s.reload)
+	if s.opts.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
+			MaxRequestsInFlight: 4, Timeout: writeTimeout, EnableOpenMetrics: true,
+		}))
+	}
+	if s.opts.Pprof {
+		s.pprof(mux)
+	}
+	mux.HandleFunc("/", unknown(mux))
+	return s.guard(mux)
+}
+
+// pprof serves Go's profiles. Profiles run for as long as they are asked to, up to 5 minutes.
+func (s *Server) pprof(mux *http.ServeMux) {
+	slow := func(h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * writeTimeout))
+			h(w, r)
+		}
+	}
+	mux.HandleFunc("GET /debug/pprof/", slow(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", slow(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", slow(pprof.Trace))
+}
+
+// unknown answers every path nobody serves, and known paths asked with the wrong method.
+func unknown(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+				w.Header().Set("Allow", method)
+				refuse(w, http.StatusMethodNotAllowed, "this path wants "+method)
+				return
+			}
+		}
+		refuse(w, http.StatusNotFound, "no such path; GET / lists them")
+	}
+}

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"warder/rules"
+)
+
+// Source is where the interface gets what it shows. Functions must be safe for concurrent use and return values that
+// nobody changes afterwards. A nil function makes its path answer 404 with a sentence. Values of type any are lists or
+// objects whose JSON form is stable and documented at their own types.
+type Source struct {
+	Info     func() Info
+	Ready    func() []Check
+	Findings func(FindingQuery) []rules.Finding // newest first, at most Limit
+	// Subscribe yields findings as they are sent to sinks, folded repeats included, until ctx ends or warder drains;
+	// then the channel is closed. It never blocks the sender: a reader that is too slow misses findings.
+	Subscribe func(ctx context.Context) <-chan rules.Finding
+	Clients   func() any                         // list: one object per client connection
+	Brokers   func() any                         // list: one object per broker
+	Topics    func() any                         // list: one object per known topic
+	Topic     func(name string) (any, bool)      // the object of one topic; false when it is not known
+	Config    func() any                         // effective configuration, secrets removed
+	Reload    func(context.Context) (any, error) // reads the configuration again; the value says what changed
+}
+
+// Info is the state in short.
+type Info struct {
+	Version       string    `json:"version"`
+	Cluster       string    `json:"cluster"`       // name of the upstream in the configuration
+	ClusterID     string    `json:"cluster_id"`    // as the cluster says; empty while unknown
+	Started       time.Time `json:"started"`       // when warder started
+	Configuration string    `json:"configuration"` // path of the live configuration; empty when there is no file
+	LoadedAt      time.Time `json:"loaded_at"`     // when the live configuration was taken
+	Connections   int       `json:"connections"`   // client connections now
+	Brokers       int       `json:"brokers"`       // brokers known
+	Topics        int       `json:"topics"`        // topics known
+}
+
+// Status is the outcome of a check, and of all together.
+type Status string
+
+// From best to worst. Degraded means that something outside warder is amiss: still ready.
+const (
+	StatusOK       Status = "ok"
+	StatusDegraded Status = "degraded"
+	StatusFailed   Status = "failed"
+)
+
+// Check is one condition of readiness, such as "listeners", "configuration", "certificates", "draining", "upstream".
+type Check struct {
+	Name   string `json:"name"`
+	Status Status `json:"status"`
+	Detail string `json:"detail,omitempty"` // one sentence for people
+}
+
+// overall is the worst status of all checks.
+func overall(checks []Check) Status {
+	worst := StatusOK
+	for _, c := range checks {
+		switch {
+		case c.Status == StatusFailed:
+			return StatusFailed
+		case c.Status != StatusOK:
+			worst = StatusDegraded
+		}
+	}
+	return worst
+}
+
+// FindingQuery selects findings. Empty fields select all.
+type FindingQuery struct {
+	Rules      []string         // any of these rule ids
+	Severities []rules.Severity // any of these
+	Topic      string           // exactly this topic
+	Group      string           // exactly this group
+	ClientID   string           // exactly this client id
+	Since      time.Time        // last seen at or after this time
+	Limit      int              // at most so many; always set, 1 to MaxFindings
+}

@@ -1,0 +1,111 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+)
+
+// healthz answers 200: whoever can answer lives.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	respond(w, http.StatusOK, struct {
+		Status Status `json:"status"`
+	}{StatusOK})
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Status Status  `json:"status"` // the worst of all checks
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// readyz answers 503 when a check fails, else 200: a degraded proxy goes on serving. Without the token, where there is
+// one, only the status is told.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	answer := readiness{Checks: s.checks()}
+	answer.Status = overall(answer.Checks)
+	if !s.access.allowed(r) {
+		answer.Checks = nil
+	}
+	status := http.StatusOK
+	if answer.Status == StatusFailed {
+		status = http.StatusServiceUnavailable
+	}
+	respond(w, status, answer)
+}
+
+func (s *Server) checks() []Check {
+	if s.opts.Source.Ready == nil {
+		return nil
+	}
+	return s.opts.Source.Ready()
+}
+
+// list serves {"<name>": [...]}.
+func (s *Server) list(name string, get func() any) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if get == nil {
+			absent(w, name)
+			return
+		}
+		if _, err := query(r); err != nil {
+			refuse(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		respond(w, http.StatusOK, map[string]any{name: get()})
+	}
+}
+
+func (s *Server) topic(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if s.opts.Source.Topic == nil {
+		absent(w, "topics")
+		return
+	}
+	t, ok := s.opts.Source.Topic(name)
+	if !ok {
+		refuse(w, http.StatusNotFound, "topic "+name+" is not known: no client has asked for it through this proxy yet")
+		return
+	}
+	respond(w, http.StatusOK, t)
+}
+
+// groups says what is so: group state is not tracked by this version.
+func groups(w http.ResponseWriter, r *http.Request) {
+	const note = "this version of warder does not follow consumer groups yet"
+	if r.PathValue("name") != "" {
+		refuse(w, http.StatusNotFound, note)
+		return
+	}
+	respond(w, http.StatusOK, struct {
+		Groups []any  `json:"groups"`
+		Note   string `json:"note"`
+	}{[]any{}, note})
+}
+
+func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
+	if s.opts.Source.Config == nil {
+		absent(w, "configuration")
+		return
+	}
+	respond(w, http.StatusOK, s.opts.Source.Config())
+}
+
+// reload reads the configuration again. A configuration with errors is answered 422; the old one stays live.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Source.Reload == nil {
+		absent(w, "reload")
+		return
+	}
+	// A reload that has begun is not given up because the one who asked has left.
+	result, err := s.opts.Source.Reload(context.WithoutCancel(r.Context()))
+	s.opts.Log.Info().Str("remote", r.RemoteAddr).Err(err).Msg("reload asked for through the admin interface")
+	if err != nil {
+		refuse(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	respond(w, http.StatusOK, result)
+}
+
+func absent(w http.ResponseWriter, what string) {
+	refuse(w, http.StatusNotFound, "there is no "+what+" here")
+}
