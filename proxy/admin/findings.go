@@ -4,33 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"warder/rules"
+	"warder/rules/sink"
 )
 
 // findingParameters are the filters of both findings paths.
 var findingParameters = []string{"rule", "severity", "topic", "group", "client_id", "since", "limit"}
 
-// parseFindingQuery reads the filters of a request. rule and severity may be repeated or hold commas; since is a time
-// (RFC 3339) or an age such as 15m; limit is 1 to [MaxFindings], 100 when not given.
-func (s *Server) parseFindingQuery(r *http.Request) (FindingQuery, error) {
+// parseFindingQuery reads the filters of a request. severity is the least one wanted; since is a time (RFC 3339) or an
+// age such as 15m; limit is 1 to [MaxFindings], 100 when not given.
+func (s *Server) parseFindingQuery(r *http.Request) (sink.Query, error) {
 	v, err := query(r, findingParameters...)
 	if err != nil {
-		return FindingQuery{}, err
+		return sink.Query{}, err
 	}
-	q := FindingQuery{
-		Rules: list(v, "rule"),
-		Topic: v.Get("topic"), Group: v.Get("group"), ClientID: v.Get("client_id"), Limit: 100,
-	}
-	for _, text := range list(v, "severity") {
-		var sev rules.Severity
-		if err := sev.UnmarshalText([]byte(text)); err != nil {
+	q := sink.Query{Rule: v.Get("rule"), Topic: v.Get("topic"), Group: v.Get("group"), ClientID: v.Get("client_id"), Limit: 100}
+	if text := v.Get("severity"); text != "" {
+		if err := q.Severity.UnmarshalText([]byte(text)); err != nil {
 			return q, fmt.Errorf("severity: %w", err)
 		}
-		q.Severities = append(q.Severities, sev)
 	}
 	if text := v.Get("since"); text != "" {
 		if q.Since, err = s.since(text); err != nil {
@@ -67,18 +62,14 @@ func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	found := s.opts.Source.Findings(q)
-	if found == nil {
-		found = []rules.Finding{}
-	}
-	respond(w, http.StatusOK, map[string]any{"findings": found})
+	respond(w, http.StatusOK, map[string]any{"findings": s.opts.Source.Findings.Query(q)})
 }
 
 // findingsStream sends findings as server-sent events named "finding", whose id is the finding's and whose data is its
 // JSON. With since= it begins with what is known from then on, oldest first. A folded finding that grows is sent again
 // under its id.
 func (s *Server) findingsStream(w http.ResponseWriter, r *http.Request) {
-	if s.opts.Source.Subscribe == nil {
+	if s.opts.Source.Findings == nil {
 		absent(w, "stream of findings")
 		return
 	}
@@ -92,7 +83,7 @@ func (s *Server) findingsStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer st.end()
-	live := s.opts.Source.Subscribe(r.Context()) // before the backlog, so that nothing falls between
+	live := s.opts.Source.Findings.Subscribe(r.Context()).Findings() // before the backlog, so that nothing falls between
 	sent := s.backlog(st, q)
 	alive := time.NewTicker(aliveInterval)
 	defer alive.Stop()
@@ -102,7 +93,7 @@ func (s *Server) findingsStream(w http.ResponseWriter, r *http.Request) {
 			if !ok {
 				return
 			}
-			if q.wants(&f) && !sent[key(&f)] && !st.event(&f) {
+			if q.Match(&f) && !sent[key(&f)] && !st.event(&f) {
 				return
 			}
 		case <-alive.C:
@@ -116,12 +107,12 @@ func (s *Server) findingsStream(w http.ResponseWriter, r *http.Request) {
 }
 
 // backlog sends what is known since q.Since, oldest first, and returns what was sent.
-func (s *Server) backlog(st *stream, q FindingQuery) map[string]bool {
+func (s *Server) backlog(st *stream, q sink.Query) map[string]bool {
 	sent := map[string]bool{}
-	if q.Since.IsZero() || s.opts.Source.Findings == nil {
+	if q.Since.IsZero() {
 		return sent
 	}
-	known := s.opts.Source.Findings(q)
+	known := s.opts.Source.Findings.Query(q)
 	for i := len(known) - 1; i >= 0; i-- {
 		sent[key(&known[i])] = true
 		if !st.event(&known[i]) {
@@ -140,17 +131,4 @@ func (st *stream) event(f *rules.Finding) bool {
 		return false
 	}
 	return st.write(fmt.Appendf(nil, "id: %s\nevent: finding\ndata: %s\n\n", f.ID, data))
-}
-
-// wants reports whether the filters of q let f through; Limit is no filter.
-func (q *FindingQuery) wants(f *rules.Finding) bool {
-	return anyOf(q.Rules, f.Rule) && anyOf(q.Severities, f.Severity) &&
-		(q.Topic == "" || q.Topic == f.Subject.Topic) &&
-		(q.Group == "" || q.Group == f.Subject.Group) &&
-		(q.ClientID == "" || q.ClientID == f.Subject.ClientID) &&
-		!f.LastTime.Before(q.Since)
-}
-
-func anyOf[T comparable](wanted []T, have T) bool {
-	return len(wanted) == 0 || slices.Contains(wanted, have)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"warder/rules"
+	"warder/rules/sink"
 )
 
 // The page is one file and its style sheet, without script and without anything from elsewhere.
@@ -44,7 +45,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 		d.Uptime = d.Now.Sub(d.Info.Started).Truncate(time.Second)
 	}
 	if s.opts.Source.Findings != nil {
-		d.Findings = s.opts.Source.Findings(FindingQuery{Limit: pageFindings})
+		d.Findings = s.opts.Source.Findings.Query(sink.Query{Limit: pageFindings})
 	}
 	var b bytes.Buffer // so that a failing template is an error and not half a page
 	if err := pageTemplate.Execute(&b, d); err != nil {

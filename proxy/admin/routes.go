@@ -20,7 +20,7 @@ func Endpoints() []Endpoint {
 		{"GET", "/metrics", "Prometheus metrics"},
 		{"GET", "/healthz", "200 while the process lives"},
 		{"GET", "/readyz", "each readiness check; 503 when one fails"},
-		{"GET", "/api/v1/findings", "what was found, newest first: ?rule= severity= topic= group= client_id= since= limit="},
+		{"GET", "/api/v1/findings", "what was found, newest first: ?rule= severity= (at least) topic= group= client_id= since= limit="},
 		{"GET", "/api/v1/findings/stream", "findings as they come, server-sent events; same filters"},
 		{"GET", "/api/v1/clients", "client connections"},
 		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},

@@ -4,25 +4,23 @@ import (
 	"context"
 	"time"
 
-	"warder/rules"
+	"warder/rules/sink"
 )
 
 // Source is where the interface gets what it shows. Functions must be safe for concurrent use and return values that
 // nobody changes afterwards. A nil function makes its path answer 404 with a sentence. Values of type any are lists or
 // objects whose JSON form is stable and documented at their own types.
 type Source struct {
-	Info     func() Info
-	Ready    func() []Check
-	Findings func(FindingQuery) []rules.Finding // newest first, at most Limit
-	// Subscribe yields findings as they are sent to sinks, folded repeats included, until ctx ends or warder drains;
-	// then the channel is closed. It never blocks the sender: a reader that is too slow misses findings.
-	Subscribe func(ctx context.Context) <-chan rules.Finding
-	Clients   func() any                         // list: one object per client connection
-	Brokers   func() any                         // list: one object per broker
-	Topics    func() any                         // list: one object per known topic
-	Topic     func(name string) (any, bool)      // the object of one topic; false when it is not known
-	Config    func() any                         // effective configuration, secrets removed
-	Reload    func(context.Context) (any, error) // reads the configuration again; the value says what changed
+	Info  func() Info
+	Ready func() []Check
+	// Findings keeps what was found and streams what comes; nil answers 404 as well.
+	Findings *sink.Ring
+	Clients  func() any                         // list: one object per client connection
+	Brokers  func() any                         // list: one object per broker
+	Topics   func() any                         // list: one object per known topic
+	Topic    func(name string) (any, bool)      // the object of one topic; false when it is not known
+	Config   func() any                         // effective configuration, secrets removed
+	Reload   func(context.Context) (any, error) // reads the configuration again; the value says what changed
 }
 
 // Info is the state in short.
@@ -67,15 +65,4 @@ func overall(checks []Check) Status {
 		}
 	}
 	return worst
-}
-
-// FindingQuery selects findings. Empty fields select all.
-type FindingQuery struct {
-	Rules      []string         // any of these rule ids
-	Severities []rules.Severity // any of these
-	Topic      string           // exactly this topic
-	Group      string           // exactly this group
-	ClientID   string           // exactly this client id
-	Since      time.Time        // last seen at or after this time
-	Limit      int              // at most so many; always set, 1 to MaxFindings
 }
