@@ -43,15 +43,15 @@ const padded = (i, prefix, size) => {
 
 /** The messages that a `generate` object stands for. */
 const generate = function* (spec) {
-  const { count, size = 0, ts = 0, flavour = 'plain', prefix = '' } = spec
+  const { count, size = 0, ts = 0, flavour = 'plain', prefix = '', avoid = [] } = spec
   const partitions = spec.partitions || 1
   for (let i = 0; i < count; i++) {
     let [key, value, headers] = [Buffer.from(`${prefix}k${i}`), padded(i, prefix, size), []]
     if (flavour === 'mixed') {
       if (i % 7 === 3) value = null
       else if (i % 7 === 5) value = Buffer.alloc(0)
-      if (i % 5 === 4) key = null
-      if (i % 3 === 0) headers = [['h1', Buffer.from(String(i))], ['h2', null]]
+      if (i % 5 === 4 && !(value === null && avoid.includes('null_key_and_value'))) key = null
+      if (i % 3 === 0) headers = [['h1', Buffer.from(String(i))], ['h2', avoid.includes('null_header_values') ? Buffer.alloc(0) : null]]
     }
     yield message(i % partitions, key, value, headers, ts && ts + i)
   }

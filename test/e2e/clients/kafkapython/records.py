@@ -33,7 +33,7 @@ def padded(i, prefix, size):
 def generate(spec):
     """Yields the records that a `generate` object stands for, in the form of decode()."""
     partitions, prefix = spec.get("partitions") or 1, spec.get("prefix") or ""
-    mixed = spec.get("flavour") == "mixed"
+    mixed, avoid = spec.get("flavour") == "mixed", spec.get("avoid") or ()
     for i in range(spec["count"]):
         key, value, headers = ("%sk%d" % (prefix, i)).encode("ascii"), padded(i, prefix, spec.get("size") or 0), []
         if mixed:
@@ -41,10 +41,10 @@ def generate(spec):
                 value = None
             elif i % 7 == 5:
                 value = b""
-            if i % 5 == 4:
+            if i % 5 == 4 and not (value is None and "null_key_and_value" in avoid):
                 key = None
             if i % 3 == 0:
-                headers = [("h1", str(i).encode("ascii")), ("h2", None)]
+                headers = [("h1", str(i).encode("ascii")), ("h2", b"" if "null_header_values" in avoid else None)]
         timestamp = spec["ts"] + i if spec.get("ts") else None
         yield i % partitions, key, value, headers, timestamp
 
