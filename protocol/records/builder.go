@@ -1,9 +1,6 @@
 package records
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // Builder makes batches, for tests, tools and everything that speaks for
 // itself; the proxy never re-encodes what passes through it. Set the fields,
@@ -69,14 +66,15 @@ func (b *Builder) AppendBatch(dst []byte) ([]byte, error) {
 // appendHeader appends a header of magic 2 with Length and CRC left at zero.
 func (b *Builder) appendHeader(dst []byte) []byte {
 	attributes := uint16(b.Codec) & codecMask
-	for bit, on := range map[uint16]bool{
-		logAppendTimeBit: b.TimestampType == LogAppendTime, transactionalBit: b.Transactional,
-		controlBit: b.Control, deleteHorizonBit: b.DeleteHorizon,
-	} {
+	set := func(bit uint16, on bool) {
 		if on {
 			attributes |= bit
 		}
 	}
+	set(logAppendTimeBit, b.TimestampType == LogAppendTime)
+	set(transactionalBit, b.Transactional)
+	set(controlBit, b.Control)
+	set(deleteHorizonBit, b.DeleteHorizon)
 	var lastDelta int32
 	maxTimestamp := b.BaseTimestamp
 	for i := range b.Records {
@@ -113,11 +111,4 @@ func (r *BuilderRecord) append(dst []byte) []byte {
 		body = appendVarBytes(body, h.Value)
 	}
 	return appendVarBytes(dst, body)
-}
-
-func appendCompressed(dst []byte, codec Codec, magic int8, raw []byte) ([]byte, error) {
-	if codec == None {
-		return append(dst, raw...), nil
-	}
-	return dst, fmt.Errorf("compress %s: %w", codec, errUnknownCodec)
 }

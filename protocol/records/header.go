@@ -115,6 +115,7 @@ const (
 	crcFromV01   = 16
 	attributesV2 = 21
 	minLength    = 14 // RECORD_OVERHEAD_V0, the least a Length may be
+	minLengthV1  = 22 // RECORD_OVERHEAD_V1
 	minRecordV2  = 7  // one byte for each field of a record of magic 2
 )
 
@@ -176,7 +177,7 @@ func (h *Header) parseV2(b []byte) (field, reason string) {
 }
 
 func (h *Header) parseV01(b []byte) (field, reason string) {
-	if h.Magic == 1 && len(b) < headerSizeV1 {
+	if h.Magic == 1 && len(b) < logOverhead+minLengthV1 {
 		return "Length", "shorter than the header of a message"
 	}
 	attributes := b[17]

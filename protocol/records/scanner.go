@@ -19,6 +19,8 @@ const (
 	DefaultMaxDecompressed = 64 << 20
 	DefaultMaxRatio        = 100
 	RatioGrace             = 256 << 10
+
+	maxMaxRatio = 1 << 24 // keeps products with a blob's size within an int
 )
 
 // Record is a view of one record. Its slices alias the scanned bytes or the
@@ -74,7 +76,7 @@ type Scanner struct {
 	count    int    // records in the batch
 
 	rec Record
-	out *buffer // what body aliases when the batch was compressed
+	out output // what body aliases when the batch was compressed
 }
 
 // Reset prepares the scanner for the record bytes of another partition. The
@@ -86,6 +88,7 @@ func (s *Scanner) Reset(blob []byte, lim Limits) {
 	if lim.MaxRatio <= 0 {
 		lim.MaxRatio = DefaultMaxRatio
 	}
+	lim.MaxRatio = min(lim.MaxRatio, maxMaxRatio)
 	s.blob, s.lim = blob, lim
 	s.next, s.start, s.truncated, s.grace = 0, 0, false, RatioGrace
 	s.err, s.batchErr, s.state = nil, nil, noBatch
@@ -96,10 +99,7 @@ func (s *Scanner) Reset(blob []byte, lim Limits) {
 // scanner can be Reset again afterwards.
 func (s *Scanner) Release() {
 	s.Reset(nil, s.lim)
-	if s.out != nil {
-		s.out.release()
-		s.out = nil
-	}
+	s.out.release()
 }
 
 // NextBatch moves on to the next batch, whether or not all records of this
@@ -153,9 +153,10 @@ func (s *Scanner) fail(field string, at int, reason string) bool {
 	return s.failBatch(&MalformedError{Field: field, Record: -1, Offset: s.start + at, Reason: reason})
 }
 
-// failRecord ends the batch with a malformed field of the next record.
-func (s *Scanner) failRecord(field string, at int, reason string) bool {
-	return s.failBatch(&MalformedError{Field: field, Record: s.index, Offset: at, Reason: reason})
+// failRecord ends the batch with a malformed field of a record, or of the
+// batch when record is -1.
+func (s *Scanner) failRecord(record int, field string, at int, reason string) bool {
+	return s.failBatch(&MalformedError{Field: field, Record: record, Offset: at, Reason: reason})
 }
 
 func (s *Scanner) failBatch(err error) bool {

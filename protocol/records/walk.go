@@ -1,9 +1,102 @@
 package records
 
+import "encoding/binary"
+
 // NextRecord moves on to the next record of the current batch and reports
 // whether there is one; at the first call it decompresses the batch. When it
 // returns false, BatchErr tells the end of the batch from a broken one.
+//
+// The fast path knows a record of magic 2 whose key is shorter than 64 bytes,
+// whose value is shorter than 8 KiB, whose deltas fit into two bytes and that
+// has no headers. It takes the head of the record, at most eight bytes, with
+// a single load. Everything else, every fault above all, is for slowRecord.
 func (s *Scanner) NextRecord() (*Record, bool) {
+	b, p := s.body, s.pos
+	if s.state != inBatch || s.index >= s.count || len(b)-p < 8 {
+		return s.slowRecord()
+	}
+	head := binary.LittleEndian.Uint64(b[p:])
+	length := head & 0x7f
+	if head&0x80 != 0 {
+		length |= head >> 1 & 0x3f80
+		if head&0x8000 != 0 {
+			return s.slowRecord()
+		}
+		head >>= 8
+		p++
+	}
+	end := p + 1 + int(length>>1)
+	head >>= 16 // length and attributes
+	timestamp := head & 0x7f
+	if head&0x80 != 0 {
+		timestamp |= head >> 1 & 0x3f80
+		if head&0x8000 != 0 {
+			return s.slowRecord()
+		}
+		head >>= 8
+		p++
+	}
+	head >>= 8
+	offset := head & 0x7f
+	if head&0x80 != 0 {
+		offset |= head >> 1 & 0x3f80
+		if head&0x8000 != 0 {
+			return s.slowRecord()
+		}
+		head >>= 8
+		p++
+	}
+	key := head >> 8 & 0xff
+	p += 5 // now behind the length of the key
+	if length&1 != 0 || key&0x80 != 0 || end > len(b) {
+		return s.slowRecord()
+	}
+	r := &s.rec
+	r.Key, r.KeyNull = nil, true
+	if key&1 == 0 {
+		q := p + int(key>>1)
+		if q > end {
+			return s.slowRecord()
+		}
+		r.Key, r.KeyNull = b[p:q:q], false
+		p = q
+	}
+	if end-p < 2 {
+		return s.slowRecord()
+	}
+	size := uint64(b[p])
+	p++
+	if size >= 0x80 {
+		next := uint64(b[p])
+		p++
+		if next >= 0x80 {
+			return s.slowRecord()
+		}
+		size = size&0x7f | next<<7
+	}
+	r.Value, r.ValueNull = nil, true
+	if size&1 == 0 {
+		q := p + int(size>>1)
+		if q >= end {
+			return s.slowRecord()
+		}
+		r.Value, r.ValueNull = b[p:q:q], false
+		p = q
+	}
+	if p+1 != end || b[p] != 0 {
+		return s.slowRecord()
+	}
+	r.TimestampDelta = int64(timestamp>>1) ^ -int64(timestamp&1)
+	r.OffsetDelta = int32(offset>>1) ^ -int32(offset&1)
+	r.Headers, r.NumHeaders = nil, 0
+	r.Index = s.index
+	s.index++
+	s.pos = end
+	return r, true
+}
+
+// slowRecord is NextRecord for whatever the fast path leaves aside.
+func (s *Scanner) slowRecord() (*Record, bool) {
 	if s.state != inBatch && !s.enter() {
 		return nil, false
 	}
@@ -13,30 +106,20 @@ func (s *Scanner) NextRecord() (*Record, bool) {
 	if s.index >= s.count {
 		return nil, s.finish()
 	}
-	b, p := s.body, s.pos
-	n, p := recordLength(b, p)
-	if p < 0 {
-		return nil, s.failRecord("Length", s.pos, "outside of the batch")
+	b := s.body
+	u, p := uvarint(b, s.pos, 5)
+	n := int(uint32(u) >> 1)
+	if p < 0 || u&1 != 0 || n > len(b)-p {
+		return nil, s.failRecord(s.index, "Length", s.pos, "outside of the batch")
 	}
 	r := &s.rec
 	if field := r.decode(b[p : p+n]); field != "" {
-		return nil, s.failRecord(field, p, "does not fit into its record")
+		return nil, s.failRecord(s.index, field, p, "does not fit into its record")
 	}
 	r.Index = s.index
 	s.index++
 	s.pos = p + n
 	return r, true
-}
-
-// recordLength reads the length of a record at b[p:]. It gives the length and
-// the position after it, or a position of -1 when the record does not fit.
-func recordLength(b []byte, p int) (int, int) {
-	u, q := uvarint(b, p, 5)
-	n := int(uint32(u) >> 1)
-	if q < 0 || u&1 != 0 || n > len(b)-q {
-		return 0, -1
-	}
-	return n, q
 }
 
 // decode reads a record of magic 2 whose length has been taken off; b is
@@ -100,8 +183,7 @@ func (s *Scanner) enter() bool {
 		return s.failBatch(err)
 	}
 	if int64(s.header.NumRecords)*minRecordV2 > int64(len(body)) {
-		s.index = -1
-		return s.failRecord("NumRecords", s.start+57, "more than the batch can hold")
+		return s.failRecord(-1, "NumRecords", s.start+57, "more than the batch can hold")
 	}
 	s.body, s.count, s.state = body, int(s.header.NumRecords), inBatch
 	return true
@@ -111,7 +193,7 @@ func (s *Scanner) enter() bool {
 // invalid (DefaultRecordBatch.RecordIterator).
 func (s *Scanner) finish() bool {
 	if s.pos != len(s.body) {
-		return s.failRecord("NumRecords", s.pos, "bytes left after the last record")
+		return s.failRecord(s.index, "NumRecords", s.pos, "bytes left after the last record")
 	}
 	s.state = noBatch
 	return false
