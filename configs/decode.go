@@ -75,14 +75,22 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		f, ok := fields.byName[key.Value]
 		switch {
 		case ok:
-			d.value(value, v.FieldByIndex(f.Index), at)
-			d.bounds(value, v.FieldByIndex(f.Index), f.Tag, at)
+			d.field(value, v.FieldByIndex(f.Index), f.Tag, at)
 		case fields.rest != nil:
 			v.FieldByIndex(fields.rest.Index).Addr().Interface().(*Params).add(key, value)
 		default:
 			d.fail(key, "%s", unknown("key", key.Value, path, fields.names))
 		}
 	})
+}
+
+// field decodes one field and, if that went well, checks its bounds.
+func (d *decoder) field(n *yaml.Node, v reflect.Value, tag reflect.StructTag, path string) {
+	before := len(d.problems)
+	d.value(n, v, path)
+	if len(d.problems) == before {
+		d.bounds(n, v, tag, path)
+	}
 }
 
 // pairs walks a mapping and names keys that come twice.

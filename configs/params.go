@@ -37,8 +37,7 @@ func (c RuleConfig) Decode(v any) error {
 			d.fail(key, "%s", unknown("key", key.Value, c.Params.path, append(fields.names, common...)))
 			return
 		}
-		d.value(value, target.FieldByIndex(f.Index), at)
-		d.bounds(value, target.FieldByIndex(f.Index), f.Tag, at)
+		d.field(value, target.FieldByIndex(f.Index), f.Tag, at)
 	})
 	return d.problems.err()
 }

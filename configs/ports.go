@@ -28,7 +28,11 @@ func (v *validator) ports() {
 	for i, b := range claims {
 		for _, a := range claims[:i] {
 			if port, ok := a.overlaps(b); ok {
-				v.fail(b.path, "port %d is wanted twice on %s: %s and %s", port, hostName(b.host), a.what, b.what)
+				at := b.path
+				if !v.given(at) && v.given(a.path) {
+					at = a.path
+				}
+				v.fail(at, "port %d is wanted twice on %s: %s and %s", port, hostName(b.host), a.what, b.what)
 			}
 		}
 	}

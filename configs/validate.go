@@ -27,6 +27,12 @@ func (v *validator) warn(path, format string, args ...any) {
 	v.warnings = append(v.warnings, v.config.tree.problemOn(path, format, args...))
 }
 
+// given says whether somebody set the knob at a path.
+func (v *validator) given(path string) bool {
+	_, ok := v.config.tree.value[path]
+	return ok
+}
+
 func (v *validator) all() {
 	v.upstream()
 	for i := range v.config.Listeners {
@@ -199,9 +205,9 @@ func (v *validator) suppressions() {
 			v.fail(path, "a suppression needs `reason`, for those who come later")
 		}
 		switch {
-		case s.Until.IsZero():
+		case s.Until.IsZero() && !v.given(path+".until"):
 			v.fail(path, "a suppression needs `until`, its last day, like 2027-03-01")
-		case s.Until.Over(v.now):
+		case !s.Until.IsZero() && s.Until.Over(v.now):
 			v.warn(path+".until", "this suppression ended on %s; its findings are reported again", s.Until.Format(time.DateOnly))
 		}
 	}
