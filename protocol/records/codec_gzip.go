@@ -60,9 +60,9 @@ func (o *output) gzipMembers(d *gzipDecoder, src []byte) (out []byte, err error)
 		if !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-	}
-	if n > o.limit {
-		return nil, errBomb
+		if n > o.limit {
+			return nil, errBomb
+		}
 	}
 	return b[:n], nil
 }

@@ -18,7 +18,7 @@ const (
 	zstdMaxBlock      = 128 << 10
 	zstdSingleSegment = 0x20
 	zstdChecksum      = 0x04
-	zstdOverrun       = zstdMaxBlock // see zstdGuarded
+	zstdOverrun       = 3 * zstdMaxBlock // beyond 9/8 of the limit, see zstdWithin
 )
 
 var errZstdFrame = errors.New("not a zstd frame")
@@ -59,27 +59,21 @@ func (o *output) zstd(src []byte) ([]byte, error) {
 	return out, err
 }
 
-// zstdGuarded decompresses what may or may not exceed the limit. The decoder
-// checks the limit after each block, so it needs room for one block more.
-func (o *output) zstdGuarded(src []byte) ([]byte, error) {
-	d := zstdLimited.Get().(*zstd.Decoder)
-	defer zstdLimited.Put(d)
-	out := o.reserve(o.limit + zstdOverrun)[:0]
+// zstdGuarded decompresses what may or may not exceed the limit, frame by
+// frame.
+func (o *output) zstdGuarded(src []byte) (out []byte, err error) {
+	out = o.reserve(o.limit + o.limit/8 + zstdOverrun)[:0]
 	for len(src) > 0 {
 		f, err := measureZstd(src)
 		if err != nil {
 			return nil, err
 		}
-		left := o.limit - len(out)
-		if f.least > left {
-			return nil, errBomb
-		}
-		if err := d.ResetWithOptions(nil, zstd.WithDecoderMaxMemory(uint64(max(left, 1)))); err != nil {
-			return nil, err
-		}
-		out, err = d.DecodeAll(src[:f.size], out)
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || err == nil && len(out) > o.limit {
-			return nil, errBomb
+		if left := o.limit - len(out); f.most > left {
+			out, err = zstdWithin(left, src[:f.size], out)
+		} else {
+			d := zstdDecoders.Get().(*zstd.Decoder)
+			out, err = d.DecodeAll(src[:f.size], out)
+			zstdDecoders.Put(d)
 		}
 		if err != nil {
 			return nil, err
@@ -87,6 +81,36 @@ func (o *output) zstdGuarded(src []byte) ([]byte, error) {
 		src = src[f.size:]
 	}
 	return out, nil
+}
+
+// zstdWithin appends a frame to dst that is allowed to yield left bytes and
+// does not say how many it has. The decoder's own limit does the work: it is
+// checked after each block, so that one block more must have room. But the
+// decoder refuses frames whose window is larger than its limit. The window
+// only promises how far back matches reach, and no match can reach back
+// beyond the output, so a copy of the frame may declare a smaller one.
+func zstdWithin(left int, frame, dst []byte) ([]byte, error) {
+	window := byte(0)
+	for zstdWindow(window) < max(int64(left), zstdMaxBlock) {
+		window++
+	}
+	if zstdWindow(frame[5]) > zstdWindow(window) {
+		patched := newBuffer(len(frame))
+		defer patched.release()
+		copy(patched.b, frame)
+		frame = patched.b[:len(frame)]
+		frame[5] = window
+	}
+	d := zstdLimited.Get().(*zstd.Decoder)
+	defer zstdLimited.Put(d)
+	if err := d.ResetWithOptions(nil, zstd.WithDecoderMaxMemory(uint64(zstdWindow(window)))); err != nil {
+		return nil, err
+	}
+	out, err := d.DecodeAll(frame, dst)
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || err == nil && len(out)-len(dst) > left {
+		return nil, errBomb
+	}
+	return out, err
 }
 
 // zstdFrame is what the headers of a frame tell about it, in bytes: its size
@@ -159,8 +183,7 @@ func zstdSizes(b []byte) (content, window int64, p int) {
 	descriptor := b[4]
 	p = 5
 	if descriptor&zstdSingleSegment == 0 {
-		base := int64(1) << (10 + b[5]>>3)
-		window = base + base/8*int64(b[5]&7)
+		window = zstdWindow(b[5])
 		p = 6
 	}
 	p += [4]int{0, 1, 2, 4}[descriptor&3] // dictionary id
@@ -187,4 +210,11 @@ func zstdSizes(b []byte) (content, window int64, p int) {
 		window = max(content, 1<<10)
 	}
 	return content, window, p + size
+}
+
+// zstdWindow is the window size that a window descriptor stands for. It grows
+// with the descriptor, in steps of an eighth at most.
+func zstdWindow(descriptor byte) int64 {
+	base := int64(1) << (10 + descriptor>>3)
+	return base + base/8*int64(descriptor&7)
 }

@@ -5,9 +5,9 @@ import "errors"
 // errBomb is how a decoder says that its output would exceed output.limit.
 var errBomb = errors.New("output exceeds the limit")
 
-// output is where a decoder writes. Its buffer never grows beyond limit (plus
-// zstdOverrun), rounded up to a size class; while it grows the old buffer, at
-// most a quarter as large, is held as well.
+// output is where a decoder writes. Its buffer never grows beyond limit
+// rounded up to a size class (for zstd 9/8 of it plus zstdOverrun); while it
+// grows the old buffer, at most a quarter as large, is held as well.
 type output struct {
 	buf   *buffer
 	limit int

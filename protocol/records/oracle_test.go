@@ -221,3 +221,15 @@ func TestFranzReadsMessageSets(t *testing.T) {
 		}
 	}
 }
+
+// smallRecords have one header each.
+func smallRecords(n int) []kmsg.Record {
+	out := make([]kmsg.Record, n)
+	for i := range out {
+		r := &out[i]
+		r.OffsetDelta, r.Key, r.Value = int32(i), []byte("some key"), []byte("some value that repeats")
+		r.Headers = []kmsg.Header{{Key: "traceparent", Value: []byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")}}
+		r.Length = int32(len(r.AppendTo(nil)) - 1)
+	}
+	return out
+}
