@@ -93,7 +93,11 @@ func (a access) hostAllowed(r *http.Request) bool {
 
 // guard is the outermost handler: who may ask, for how long, and what a browser may do with the answer.
 func (s *Server) guard(next http.Handler) http.Handler {
-	next = http.NewCrossOriginProtection().Handler(next)
+	foreign := http.NewCrossOriginProtection() // by Sec-Fetch-Site, else Origin: no web page may reload us
+	foreign.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "a page of another site may not ask for this")
+	}))
+	next = foreign.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")

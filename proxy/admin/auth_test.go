@@ -37,6 +37,8 @@ func TestReloadRefusesOtherSites(t *testing.T) {
 	} {
 		if a := do(t, http.MethodPost, base+"/api/v1/reload", tc.change); a.status != tc.want {
 			t.Errorf("%s: %d, want %d", name, a.status, tc.want)
+		} else if a.status == 403 && compact(t, a.body) != `{"error":"a page of another site may not ask for this"}` {
+			t.Errorf("%s: %s", name, a.body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -87,7 +88,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          nil,
+		ErrorLog:          log.New(s.opts.Log.With().Str("part", "admin").Logger(), "", 0),
 	}
 	stopped := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {

@@ -23,17 +23,17 @@ type Source struct {
 	Reload   func(context.Context) (any, error) // reads the configuration again; the value says what changed
 }
 
-// Info is the state in short.
+// Info is the state in short, for the page.
 type Info struct {
-	Version       string    `json:"version"`
-	Cluster       string    `json:"cluster"`       // name of the upstream in the configuration
-	ClusterID     string    `json:"cluster_id"`    // as the cluster says; empty while unknown
-	Started       time.Time `json:"started"`       // when warder started
-	Configuration string    `json:"configuration"` // path of the live configuration; empty when there is no file
-	LoadedAt      time.Time `json:"loaded_at"`     // when the live configuration was taken
-	Connections   int       `json:"connections"`   // client connections now
-	Brokers       int       `json:"brokers"`       // brokers known
-	Topics        int       `json:"topics"`        // topics known
+	Version       string
+	Cluster       string    // name of the upstream in the configuration
+	ClusterID     string    // as the cluster says; empty while unknown
+	Started       time.Time // when warder started
+	Configuration string    // path of the live configuration; empty when there is no file
+	LoadedAt      time.Time // when the live configuration was taken
+	Connections   int       // client connections now
+	Brokers       int       // brokers known
+	Topics        int       // topics known
 }
 
 // Status is the outcome of a check, and of all together.
