@@ -21,8 +21,8 @@
 // goroutine, with state that the engine keeps and evicts. Time reaches it only
 // as data.
 //
-// Deny says that a record should not be written; the operator's action decides
-// whether that refuses the batch (`block`) or marks the finding `would_block`.
-// Report says what happened, in words, numbers and advice; the engine adds who
+// A rule leaves what it thinks in its [Case]. Deny says that a record should not
+// be written; the operator's action decides whether that refuses the batch
+// (`block`) or marks the finding `would_block`. Report says what happened, in words, numbers and advice; the engine adds who
 // and where, folds repeats and hands the [Finding] to the sinks.
 package rules

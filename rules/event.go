@@ -64,10 +64,11 @@ func (Gap) Key(KeyKind) string { return "" }
 // Observation is what a rule saw in a batch and wants to judge later; only the
 // Watcher of the same rule is given it.
 type Observation struct {
+	// At and Client are set by the engine.
 	At     time.Time
+	Client *Identity
 	By     KeyKind
 	Of     string
-	Client *Identity
 	Data   any
 }
 

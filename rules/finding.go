@@ -46,10 +46,19 @@ type Subject struct {
 	TransactionalID string `json:"transactional_id,omitempty"`
 }
 
+// SubjectOf names a client.
+func SubjectOf(id *Identity) Subject {
+	s := Subject{ClientID: id.ClientID, Principal: id.Principal, Software: id.Software()}
+	if id.Remote.IsValid() {
+		s.Remote = id.Remote.String()
+	}
+	return s
+}
+
 // Fields is a set of fields of Subject.
 type Fields uint16
 
-// The fields that can tell incidents apart. Remote and Software describe a
+// The fields that can tell incidents apart, in the order that Fingerprint uses. Remote and Software describe a
 // client and do not identify it: ports change with every connection.
 const (
 	FieldTopic Fields = 1 << iota

@@ -42,20 +42,20 @@ type Rule any
 
 // RequestRule judges a Produce request before anyone looks at its batches.
 type RequestRule interface {
-	Request(q *Request)
+	Request(c *Case, q *Request)
 }
 
 // BatchRule judges a record batch. It is called once per batch, after
 // RecordRule has seen all its records; control batches are left out. It is
 // not called when the records could not be read although Needs asks for them.
 type BatchRule interface {
-	Batch(b *Batch)
+	Batch(c *Case, b *Batch)
 }
 
 // RecordRule judges one record. It is called for every record of a batch, in
 // order, and must be cheap: most traffic is clean.
 type RecordRule interface {
-	Record(b *Batch, r *Record)
+	Record(c *Case, b *Batch, r *Record)
 }
 
 // Watcher follows one key through the events named in Spec.Watches. Order and
@@ -81,13 +81,13 @@ type Selector interface {
 }
 
 // Scratcher is a rule that needs memory from record to record. Each session has
-// its own scratch, given as Batch.Scratch, and drops it when the configuration
+// its own scratch, given as Case.Scratch, and drops it when the configuration
 // changes. It must have a fixed bound.
 type Scratcher interface {
 	NewScratch() any
 }
 
-// Sharer is a rule that needs memory across sessions, given as Batch.Shared.
+// Sharer is a rule that needs memory across sessions, given as Case.Shared.
 // It is made once for each rule id and outlives reloads, so its type must not
 // depend on the knobs. It must be safe for concurrent use and bounded.
 type Sharer interface {

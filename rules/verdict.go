@@ -44,7 +44,8 @@ func (a AcksZero) String() string {
 type Report struct {
 	// Severity, if other than Spec.Severity.
 	Severity Severity
-	// Subject: fields left empty are filled from the batch and its client.
+	// Subject: of a batch, fields left empty are filled from the batch and its
+	// client. A Watcher fills it itself, see SubjectOf.
 	Subject Subject
 	// Summary says in one sentence who did what and what comes of it.
 	Summary string
@@ -52,57 +53,62 @@ type Report struct {
 	Evidence Evidence
 	// Advice says what to do next, in one or two sentences.
 	Advice string
+	// WouldBlock is for a Watcher that reports what it would have denied.
+	WouldBlock bool
 	// Resolved says that what was reported with the same subject is over.
 	Resolved bool
-	// Action and WouldBlock are for a Watcher that reports what was denied
-	// in a batch; the zero Action means the one the operator chose.
-	Action     Action
-	WouldBlock bool
 }
 
-// Outcome collects what rules say about one batch. It belongs to the engine.
-type Outcome struct {
-	// Denials holds the first MaxDenials of the current rule.
-	Denials []Denial
-	// Denied counts all of them.
-	Denied int
-	// Reports of the current rule.
-	Reports []Report
-	// Observations of the current rule.
+// Case is where a rule leaves what it thinks of a request or batch, and where
+// it finds its own memory. There is one for each rule and session.
+type Case struct {
+	// Blocks says that Deny refuses the batch: the operator chose to block,
+	// and the topic's configuration is known where the rule needs it.
+	Blocks bool
+	// Scratch is what the rule's NewScratch made for this session.
+	Scratch any
+	// Shared is what the rule's NewShared made.
+	Shared Store
+
+	// What the rule has left, collected and reset by the engine.
+	Denials      []Denial // the first MaxDenials
+	Denied       int      // all of them
+	Reports      []Report
 	Observations []Observation
 }
 
 // MaxDenials bounds how many records of one batch are named in an answer.
 const MaxDenials = 100
 
-// Reset empties the outcome for the next rule or batch.
-func (o *Outcome) Reset() {
-	clear(o.Denials)
-	clear(o.Reports)
-	clear(o.Observations)
-	o.Denials, o.Reports, o.Observations, o.Denied = o.Denials[:0], o.Reports[:0], o.Observations[:0], 0
-}
-
-// Bind is for the engine: what rules say from now on goes to o.
-func (q *Request) Bind(o *Outcome, a Action) { q.out, q.Action = o, a }
-
-// Deny says that the request, or the record it names, should not be written.
-// Whether that blocks it is the operator's choice.
-func (q *Request) Deny(d Denial) {
-	q.out.Denied++
-	if len(q.out.Denials) < MaxDenials {
-		q.out.Denials = append(q.out.Denials, d)
+// Deny says that the batch should not be written, because of the record or
+// reason that d names. Whether that refuses it is the operator's choice.
+func (c *Case) Deny(d Denial) {
+	c.Denied++
+	if len(c.Denials) < MaxDenials {
+		c.Denials = append(c.Denials, d)
 	}
 }
 
 // Report leaves a finding. One for a batch is enough; one for each record
 // would flood.
-func (q *Request) Report(r Report) { q.out.Reports = append(q.out.Reports, r) }
+func (c *Case) Report(r Report) { c.Reports = append(c.Reports, r) }
 
 // Observe sends data to the rule's own Watcher, into the state of the given
-// key. Data must not alias the batch. It may be lost when the queue is full.
-func (q *Request) Observe(by KeyKind, key string, data any) {
-	q.out.Observations = append(q.out.Observations, Observation{At: q.Time, By: by, Of: key, Data: data, Client: q.Identity})
+// key. Data must not alias the batch. It is lost when the queue is full.
+func (c *Case) Observe(by KeyKind, key string, data any) {
+	c.Observations = append(c.Observations, Observation{By: by, Of: key, Data: data})
+}
+
+// Empty says whether the rule has left nothing.
+func (c *Case) Empty() bool { return c.Denied+len(c.Reports)+len(c.Observations) == 0 }
+
+// Reset is for the engine: it forgets what the rule has left.
+func (c *Case) Reset() {
+	clear(c.Denials)
+	clear(c.Reports)
+	clear(c.Observations)
+	c.Denials, c.Denied = c.Denials[:0], 0
+	c.Reports, c.Observations = c.Reports[:0], c.Observations[:0]
 }
 
 // Watch is what a Watcher works with: one key and its state.
@@ -112,8 +118,6 @@ type Watch struct {
 	By  KeyKind
 	// Now is the time of the event, or of the tick.
 	Now time.Time
-	// Action is what the operator chose for this rule, never Off.
-	Action Action
 	// State is nil at first; what the rule stores here is kept for the key
 	// until the rule stores nil or the store is full.
 	State any

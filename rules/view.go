@@ -6,8 +6,8 @@ import (
 	"warder/protocol/records"
 )
 
-// Request is a Produce request as RequestRule sees it. Nothing in it may be
-// kept after the call.
+// Request is a Produce request on its way. Nothing in it may be kept after the
+// call.
 type Request struct {
 	// Time is when the last byte of the request was read.
 	Time     time.Time
@@ -16,22 +16,18 @@ type Request struct {
 	Version int16
 	// Acks as the client sent it: -1, 0 or 1.
 	Acks int16
-	// TransactionalID is nil when null.
+	// TransactionalID is empty when null.
 	TransactionalID []byte
 	// Partitions is the number of topic-partitions in the request.
 	Partitions int
-	// Action is what the operator chose for this rule, never Off.
-	Action Action
-
-	out *Outcome
 }
 
-// Batch is one record batch on its way to one partition, and the place where
-// rules leave what they think of it. Nothing in it may be kept after the call.
+// Batch is one record batch on its way to one partition. Nothing in it may be
+// kept after the call.
 type Batch struct {
-	*Request
+	Request
 	// Topic is what is known of the topic now.
-	Topic Topic
+	Topic *Topic
 	// Partition is the partition's number.
 	Partition int32
 	// Header is the head of the batch. With magic 0 and 1 it stands for one
@@ -40,14 +36,6 @@ type Batch struct {
 	// Records counts the records that were walked so far; 0 when nobody
 	// needs them.
 	Records int
-
-	// BlockUnknown says that the operator wants Deny to count even while
-	// the topic's configuration is unknown (on_unknown_config: block).
-	BlockUnknown bool
-	// Scratch is what the rule's NewScratch made for this session.
-	Scratch any
-	// Shared is what the rule's NewShared made.
-	Shared any
 
 	before Pair
 }
@@ -60,7 +48,7 @@ type Pair struct{ Key, Value []byte }
 func (b *Batch) Before(r *Record) (Pair, bool) { return b.before, r.Index > 0 }
 
 // SetBefore is for the engine: it sets what Before returns.
-func (b *Batch) SetBefore(p Pair) { b.before = p }
+func (b *Batch) SetBefore(key, value []byte) { b.before = Pair{key, value} }
 
 // Record is a view of one record; see records.Record for its fields.
 type Record records.Record

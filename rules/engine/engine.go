@@ -3,83 +3,167 @@ package engine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"warder/configs"
+	"warder/protocol/records"
 	"warder/rules"
 	"warder/rules/sink"
 	"warder/rules/state"
 )
 
-// Options of an Engine. Specs and Topics are required.
-type Options struct {
-	// Cluster is the name of the cluster in findings.
-	Cluster string
-	// Specs is the table of rules, in the order in which they are called.
-	Specs []rules.Spec
-	// Topics is what is known of topics; the proxy fills it.
-	Topics *state.Topics
-	// Sinks take the findings, besides the ring that Findings serves. The
-	// engine closes them.
-	Sinks []sink.Sink
-	// Inspect bounds decompression and says what becomes of the undecodable.
-	Inspect configs.Inspect
-	// Meter is told what happens.
-	Meter Meter
-	Log   zerolog.Logger
-	// Now is the clock of findings and ticks; time.Now when nil.
-	Now func() time.Time
-	// Inline makes an engine without goroutines, for replays and tests:
-	// events, findings and sinks are served within the call, and time passes
-	// by Tick alone.
-	Inline bool
-	Limits Limits
-}
+// tickEvery is how often time passes for watchers and folded findings.
+const tickEvery = time.Second
 
-// Limits bound an Engine; 0 means the default in brackets.
-type Limits struct {
-	Shards     int // goroutines with watcher state [4]
-	Queue      int // events waiting for one shard [4096]
-	States     int // keys with state per shard and rule [16384]
-	Findings   int // findings kept for queries [10000]
-	Incidents  int // fingerprints being folded [10000]
-	SinkQueue  int // findings waiting for one sink, and for being folded [1024]
-	GateTopics int // topics whose matching rules a session remembers [1024]
-	Refusals   int // refused batches remembered [20000]
-}
-
-// Engine runs the rules. It is safe for concurrent use.
+// Engine runs the rules. It is safe for concurrent use, except that an Inline
+// one must be used by one goroutine.
 type Engine struct {
-	refusals *state.Refusals
-	ring     *sink.Ring
-	live     atomic.Pointer[RuleSet]
+	// set at construction
+	cluster           string
+	specs             []rules.Spec
+	topics            *state.Topics
+	refusals          *state.Refusals
+	ring              *sink.Ring
+	sinks             []*sink.Queue
+	scan              records.Limits
+	refuseUndecodable bool
+	undecodable       *activeRule
+	limits            Limits
+	meter             Meter
+	log               zerolog.Logger
+	now               func() time.Time
+	inline            bool
+	seed              maphash.Seed
+	shards            []*shard
+	findings          chan rules.Finding
+
+	live atomic.Pointer[ruleSet]
+
+	configuring sync.Mutex // serialises Configure and guards the following
+	shared      map[string]rules.Store
+
+	// owned by fold, or by the caller of an Inline engine
+	folder *folder
+
+	// ending
+	stopShards, stopFold context.CancelFunc
+	shardsDone, foldDone sync.WaitGroup
 }
 
-// RuleSet is a compiled configuration, immutable.
-type RuleSet struct{}
+// New starts an engine in which every rule has its default action. Close ends
+// it.
+func New(o Options) (*Engine, error) {
+	if len(o.Specs) == 0 || o.Topics == nil {
+		return nil, errors.New("engine: Specs and Topics are required")
+	}
+	o.Limits.setDefaults()
+	e := &Engine{
+		cluster: o.Cluster, specs: o.Specs, topics: o.Topics,
+		refusals: state.NewRefusals(o.Limits.Refusals), ring: sink.NewRing(o.Limits.Findings),
+		scan:              records.Limits{MaxDecompressed: int(o.Inspect.MaxDecompressed), MaxRatio: o.Inspect.MaxRatio},
+		refuseUndecodable: o.Inspect.OnUndecodable == "refuse",
+		limits:            o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
+		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
+		shared: map[string]rules.Store{},
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	e.undecodable = undecodable(e.refuseUndecodable)
+	e.folder = newFolder(o.Limits.Incidents, e.publish)
+	set, err := compile(e.specs, configs.Rules{}, nil, e.sharedOf)
+	if err != nil {
+		return nil, err
+	}
+	e.live.Store(set)
+	e.start(o)
+	return e, nil
+}
 
-// New starts an engine in which every rule has its default action.
-func New(o Options) (*Engine, error) { return nil, errors.New("not built yet") }
+// start makes the shards and sinks and, unless Inline, their goroutines.
+func (e *Engine) start(o Options) {
+	var shards, fold context.Context
+	shards, e.stopShards = context.WithCancel(context.Background())
+	fold, e.stopFold = context.WithCancel(context.Background())
+	for _, s := range o.Sinks {
+		e.sinks = append(e.sinks, sink.NewQueue(s, sink.QueueOptions{
+			Depth: o.Limits.SinkQueue, Inline: e.inline, Log: e.log,
+			Dropped: func() { e.meter.dropped("sink_"+s.Name(), 1) },
+			Failed:  func() { e.meter.sinkError(s.Name()) },
+		}))
+	}
+	for range o.Limits.Shards {
+		s := newShard(e, o.Limits.Queue, o.Limits.States)
+		e.shards = append(e.shards, s)
+		if !e.inline {
+			e.shardsDone.Go(func() { s.run(shards) })
+		}
+	}
+	if !e.inline {
+		e.foldDone.Go(func() { e.fold(fold) })
+	}
+}
 
 // Configure compiles a configuration and swaps it in: every frame is judged by
-// exactly one. On an error the old one stays; the error is a configs.Problems
-// where positions are known.
-func (e *Engine) Configure(rs configs.Rules, suppressions []configs.Suppression) error { return nil }
+// exactly one. On an error the old one stays; the error is a configs.Problems.
+func (e *Engine) Configure(rs configs.Rules, suppressions []configs.Suppression) error {
+	e.configuring.Lock()
+	defer e.configuring.Unlock()
+	set, err := compile(e.specs, rs, suppressions, e.sharedOf)
+	if err != nil {
+		return err
+	}
+	e.live.Store(set)
+	return nil
+}
+
+// sharedOf gives the memory that a rule keeps across sessions and reloads.
+func (e *Engine) sharedOf(id string, s rules.Sharer) rules.Store {
+	if e.shared[id] == nil {
+		e.shared[id] = s.NewShared()
+	}
+	return e.shared[id]
+}
 
 // Gate gives a session what it needs to have its requests judged.
-func (e *Engine) Gate() *Gate { return nil }
+func (e *Engine) Gate() *Gate { return &Gate{engine: e} }
 
-// Wants says whether any watcher listens to this kind of event. Where it does
-// not, the event need not even be made.
-func (e *Engine) Wants(k rules.Kind) bool { return false }
+// Wants says whether any watcher listens to this kind of event. Where none
+// does, the event need not even be made.
+func (e *Engine) Wants(k rules.Kind) bool { return len(e.live.Load().interests[k]) > 0 }
 
 // Emit hands an event to the shards that keep state for its keys. It never
 // blocks: when a queue is full the event is dropped and counted, and the shard
 // is told of the gap.
-func (e *Engine) Emit(ev rules.Event) {}
+func (e *Engine) Emit(ev rules.Event) {
+	var done [rules.NumKeyKinds]bool
+	for _, in := range e.live.Load().interests[ev.Kind()] {
+		if done[in.by] {
+			continue
+		}
+		done[in.by] = true
+		if key := ev.Key(in.by); key != "" {
+			e.shardOf(in.by, key).put(envelope{event: ev, by: in.by, key: key})
+		}
+	}
+}
+
+// observe hands an observation to the watcher of the same rule.
+func (e *Engine) observe(a *activeRule, o rules.Observation) {
+	e.shardOf(o.By, o.Of).put(envelope{event: o, by: o.By, key: o.Of, only: a.spec.ID})
+}
+
+func (e *Engine) shardOf(by rules.KeyKind, key string) *shard {
+	h := maphash.String(e.seed, key) + uint64(by)
+	return e.shards[h%uint64(len(e.shards))]
+}
 
 // Refusals remembers what was refused, for five minutes.
 func (e *Engine) Refusals() *state.Refusals { return e.refusals }
@@ -89,11 +173,79 @@ func (e *Engine) Findings() *sink.Ring { return e.ring }
 
 // Tick lets time pass: watchers are ticked, folded findings sent. Only an
 // Inline engine needs to be told.
-func (e *Engine) Tick(now time.Time) {}
+func (e *Engine) Tick(now time.Time) {
+	if !e.inline {
+		return
+	}
+	for _, s := range e.shards {
+		s.tick(now)
+	}
+	e.folder.tick(now)
+}
+
+// fold is the goroutine that folds findings, until ctx is done and nothing is
+// left in the queue.
+func (e *Engine) fold(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case f := <-e.findings:
+			e.folder.add(f)
+		case <-ticker.C:
+			e.folder.tick(e.now())
+		case <-ctx.Done():
+			for len(e.findings) > 0 {
+				e.folder.add(<-e.findings)
+			}
+			e.folder.flush(e.now())
+			return
+		}
+	}
+}
+
+// publish brings a finding to everybody.
+func (e *Engine) publish(f *rules.Finding) {
+	e.ring.Put(f)
+	for _, s := range e.sinks {
+		s.Put(f)
+	}
+}
 
 // Stores gives the size of every bounded store.
-func (e *Engine) Stores() []StoreSize { return nil }
+func (e *Engine) Stores() []StoreSize {
+	watch := StoreSize{Name: "watch"}
+	for _, s := range e.shards {
+		watch.Len += int(s.size.Load())
+		watch.Evicted += uint64(s.evicted.Load())
+	}
+	sizes := []StoreSize{
+		{"topics", e.topics.Len(), e.topics.Evicted()},
+		{"refusals", e.refusals.Len(), e.refusals.Evicted()},
+		watch,
+	}
+	e.configuring.Lock()
+	defer e.configuring.Unlock()
+	for id, s := range e.shared {
+		sizes = append(sizes, StoreSize{id, s.Len(), s.Evicted()})
+	}
+	slices.SortFunc(sizes[3:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
+	return sizes
+}
 
 // Close serves what is queued and ends all goroutines; when ctx is done first,
-// the rest is dropped. Sessions must have ended.
-func (e *Engine) Close(ctx context.Context) error { return nil }
+// what sinks have not written yet is dropped. Sessions must have ended.
+func (e *Engine) Close(ctx context.Context) error {
+	e.stopShards()
+	e.shardsDone.Wait()
+	e.stopFold()
+	e.foldDone.Wait()
+	if e.inline {
+		e.folder.flush(e.now())
+	}
+	var errs []error
+	for _, s := range e.sinks {
+		errs = append(errs, s.Close(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -4,12 +4,56 @@ import (
 	"time"
 
 	"warder/protocol"
+	"warder/protocol/records"
 	"warder/rules"
+	"warder/rules/state"
 )
 
 // Gate judges the Produce requests of one session, on the session's request
 // loop. It is not safe for concurrent use.
-type Gate struct{}
+type Gate struct {
+	// set at construction
+	engine *Engine
+
+	// what the caches below hold for; see sync
+	set *ruleSet
+	id  *rules.Identity
+
+	// caches
+	client   []*activeRule    // rules that look at this client
+	produces bool             // one of them looks at Produce
+	cases    []rules.Case     // by activeRule.slot
+	blind    rules.Case       // of the undecodable
+	plans    map[string]*plan // by topic
+
+	// of the current request
+	batch    rules.Batch
+	part     protocol.ProducePartition
+	scanner  records.Scanner
+	judged   judged
+	keep     bool
+	pending  []pendingReport // until it is clear what becomes of the request
+	refused  []refusal
+	denied   []protocol.Denial
+	inCharge *activeRule // whose code is running, for a panic
+}
+
+// plan is who looks at what one client writes to one topic.
+type plan struct {
+	known  *state.Topic // what it was made from; nil when nothing is known
+	topic  rules.Topic
+	rules  []*activeRule
+	record []*activeRule // those of rules that look at records
+	may    []bool        // for each of rules: whether enough is known to block
+	needs  rules.Needs   // of all rules together
+}
+
+// judged counts what a request was found to be.
+type judged struct {
+	partitions, wouldBlock int
+	batches, records       int
+	lastWould              int // ordinal that was counted last in wouldBlock
+}
 
 // ProduceVerdict is what becomes of a Produce request. Its slices belong to the
 // gate and are valid until the next call of Produce or Close.
@@ -28,17 +72,135 @@ type ProduceVerdict struct {
 
 // NeedsProduce says whether any rule looks at what this client produces. If
 // not, a Produce request need not be held in memory.
-func (g *Gate) NeedsProduce(id *rules.Identity) bool { return false }
+func (g *Gate) NeedsProduce(id *rules.Identity) bool {
+	g.sync(id)
+	return g.produces
+}
 
 // NeedsConfig says whether a rule that may block would want to know the
 // cleanup.policy of this topic, and it is unknown.
-func (g *Gate) NeedsConfig(id *rules.Identity, topic []byte) bool { return false }
+func (g *Gate) NeedsConfig(id *rules.Identity, topic []byte) bool {
+	g.sync(id)
+	if !g.produces {
+		return false
+	}
+	p := g.planFor(topic, g.engine.topics.Find(topic))
+	if p.topic.Cleanup.Known() {
+		return false
+	}
+	for _, a := range p.rules {
+		if a.action == rules.Block && a.spec.Needs.Has(rules.NeedTopicConfig) {
+			return true
+		}
+	}
+	return false
+}
 
 // Produce judges a request. now is when its last byte was read. It allocates
-// nothing while all is clean.
+// nothing while all is clean and the topics have been seen before.
 func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) ProduceVerdict {
-	return ProduceVerdict{}
+	g.sync(id)
+	g.begin(id, req, now)
+	if !g.produces {
+		return ProduceVerdict{}
+	}
+	g.judgeRequest()
+	it := req.Partitions()
+	for it.Next(&g.part) {
+		g.judgePartition()
+	}
+	return g.conclude(req)
 }
 
 // Close returns what the gate has borrowed. It must not be used afterwards.
-func (g *Gate) Close() {}
+func (g *Gate) Close() {
+	g.scanner.Release()
+	g.set, g.id, g.plans, g.cases, g.client = nil, nil, nil, nil, nil
+}
+
+// begin forgets the last request.
+func (g *Gate) begin(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) {
+	g.batch.Request = rules.Request{
+		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
+		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
+	}
+	g.judged, g.keep = judged{lastWould: -2}, false
+	clear(g.pending)
+	clear(g.refused)
+	clear(g.denied)
+	g.pending, g.refused, g.denied = g.pending[:0], g.refused[:0], g.denied[:0]
+}
+
+// sync throws the caches away when they hold for another configuration or
+// identity. Scratch outlives a new identity, not a new configuration.
+func (g *Gate) sync(id *rules.Identity) {
+	set := g.engine.live.Load()
+	if set == g.set && id == g.id {
+		return
+	}
+	if set != g.set {
+		g.cases = make([]rules.Case, len(set.active))
+		for i, a := range set.active {
+			g.cases[i].Shared = a.shared
+			if a.scratch != nil {
+				g.cases[i].Scratch = a.scratch.NewScratch()
+			}
+		}
+	}
+	g.set, g.id = set, id
+	g.client, g.produces = nil, false
+	for _, a := range set.active {
+		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil) {
+			g.client, g.produces = append(g.client, a), true
+		}
+	}
+	g.plans = map[string]*plan{}
+}
+
+// planFor gives the plan for a topic of which known is known.
+func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
+	if p := g.plans[string(name)]; p != nil && p.known == known {
+		return p
+	}
+	if len(g.plans) >= g.engine.limits.GateTopics {
+		clear(g.plans)
+	}
+	p := g.newPlan(string(name), known)
+	g.plans[p.topic.Name] = p
+	return p
+}
+
+func (g *Gate) newPlan(name string, known *state.Topic) *plan {
+	p := &plan{known: known, topic: rules.Topic{Name: name}}
+	if known != nil {
+		p.topic = *known
+	}
+	for _, a := range g.client {
+		if !a.match.topic(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
+			continue
+		}
+		p.rules = append(p.rules, a)
+		p.may = append(p.may, a.may(&p.topic))
+		p.needs |= a.spec.Needs
+		if a.record != nil {
+			p.record = append(p.record, a)
+		}
+	}
+	return p
+}
+
+// wants asks the rule's Selector. One that panics is not called for the topic.
+func (g *Gate) wants(a *activeRule, t *rules.Topic) (yes bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.engine.panicked(a.spec.ID, r)
+			yes = false
+		}
+	}()
+	return a.selector.Wants(g.id, t)
+}
+
+// may says whether enough is known of the topic for the rule to block.
+func (a *activeRule) may(t *rules.Topic) bool {
+	return t.Cleanup.Known() || a.blockUnknown || !a.spec.Needs.Has(rules.NeedTopicConfig)
+}

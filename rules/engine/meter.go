@@ -59,3 +59,51 @@ type StoreSize struct {
 	Len     int
 	Evicted uint64
 }
+
+func (m *Meter) finding(rule string, s rules.Severity, a rules.Action) {
+	if m.Finding != nil {
+		m.Finding(rule, s, a)
+	}
+}
+
+func (m *Meter) suppressed(rule string) {
+	if m.Suppressed != nil {
+		m.Suppressed(rule)
+	}
+}
+
+func (m *Meter) verdict(v Verdict, partitions int) {
+	if m.Verdict != nil && partitions > 0 {
+		m.Verdict(v, partitions)
+	}
+}
+
+func (m *Meter) inspected(batches, records int) {
+	if m.Inspected != nil && batches > 0 {
+		m.Inspected(batches, records)
+	}
+}
+
+func (m *Meter) uninspected(reason Reason, bytes int) {
+	if m.Uninspected != nil {
+		m.Uninspected(reason, bytes)
+	}
+}
+
+func (m *Meter) dropped(queue string, n int) {
+	if m.Dropped != nil {
+		m.Dropped(queue, n)
+	}
+}
+
+func (m *Meter) sinkError(sink string) {
+	if m.SinkError != nil {
+		m.SinkError(sink)
+	}
+}
+
+func (m *Meter) panicked(rule string) {
+	if m.Panic != nil {
+		m.Panic(rule)
+	}
+}

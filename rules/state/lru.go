@@ -59,6 +59,16 @@ func (l *LRU[K, V]) Put(key K, value V) (gone V, evicted bool) {
 	return gone, evicted
 }
 
+// Replace changes the value of a key that is there, without touching it, and
+// says whether it was.
+func (l *LRU[K, V]) Replace(key K, value V) bool {
+	e, ok := l.byKey[key]
+	if ok {
+		e.Value.(*lruEntry[K, V]).value = value
+	}
+	return ok
+}
+
 // Delete forgets a key.
 func (l *LRU[K, V]) Delete(key K) {
 	if e, ok := l.byKey[key]; ok {
@@ -83,8 +93,8 @@ func (l *LRU[K, V]) removeOldest() {
 	}
 }
 
-// Each calls f for every entry, oldest first, touching none. f may delete the
-// entry it was called with.
+// Each calls f for every entry, oldest first. f may replace or delete the entry
+// it was called with, and must touch none.
 func (l *LRU[K, V]) Each(f func(key K, value V)) {
 	for e := l.order.Front(); e != nil; {
 		next, entry := e.Next(), e.Value.(*lruEntry[K, V])

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"errors"
+
+	"warder/protocol/records"
+	"warder/rules"
+)
+
+// judgeRequest calls the rules that judge the request as a whole. A denial
+// refuses every partition.
+func (g *Gate) judgeRequest() {
+	g.batch.Topic, g.batch.Header = nil, nil
+	for _, a := range g.client {
+		if a.request != nil {
+			c := &g.cases[a.slot]
+			c.Blocks = a.action == rules.Block
+			g.callRequest(a, c)
+			g.settle(a, c, wholeRequest, true)
+		}
+	}
+}
+
+func (g *Gate) callRequest(a *activeRule, c *rules.Case) {
+	defer func() {
+		if g.recovered(recover()) {
+			c.Reset()
+		}
+	}()
+	g.inCharge = a
+	a.request.Request(c, &g.batch.Request)
+	g.inCharge = nil
+}
+
+// judgePartition calls the rules for every batch of g.part.
+func (g *Gate) judgePartition() {
+	g.judged.partitions++
+	p := g.resolve()
+	if p == nil || len(p.rules) == 0 {
+		return
+	}
+	g.batch.Topic, g.batch.Partition = &p.topic, g.part.Partition
+	for i, a := range p.rules {
+		g.cases[a.slot].Blocks = p.may[i] && a.action == rules.Block
+	}
+	g.scanner.Reset(g.part.Records, g.engine.scan)
+	for {
+		h, ok := g.scanner.NextBatch()
+		if !ok {
+			break
+		}
+		if h.Control {
+			continue // markers, written by brokers only
+		}
+		if reason := g.judgeBatch(p, h); reason != "" {
+			g.uninspected(reason, g.scanner.BatchErr(), h.Size)
+		}
+		for i, a := range p.rules {
+			g.settle(a, &g.cases[a.slot], g.part.Ordinal, p.may[i])
+		}
+	}
+	switch {
+	case g.scanner.Truncated():
+		g.uninspected(Truncated, nil, len(g.part.Records))
+	case g.scanner.BatchErr() != nil:
+		g.uninspected(Malformed, g.scanner.BatchErr(), len(g.part.Records))
+	}
+}
+
+// resolve gives the plan for g.part, nil when nobody can tell its topic.
+func (g *Gate) resolve() *plan {
+	topics := g.engine.topics
+	if g.batch.Version < topicIDVersion {
+		return g.planFor(g.part.Topic, topics.Find(g.part.Topic))
+	}
+	known := topics.FindID(g.part.TopicID)
+	if known == nil {
+		g.engine.meter.uninspected(UnknownTopic, len(g.part.Records))
+		return nil
+	}
+	if p := g.plans[known.Name]; p != nil && p.known == known {
+		return p
+	}
+	return g.planFor([]byte(known.Name), known)
+}
+
+// topicIDVersion is the first version of Produce that names topics by id.
+const topicIDVersion = 13
+
+// judgeBatch calls the rules for one batch. A reason says that it could not be
+// inspected; then nothing that a rule may have said of its beginning counts.
+func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
+	defer func() {
+		if g.recovered(recover()) {
+			reason = RulePanic
+		}
+		if reason != "" {
+			g.forget(p)
+		}
+	}()
+	g.batch.Header, g.batch.Records = h, 0
+	if len(p.record) > 0 {
+		if err := g.walk(p.record); err != nil {
+			return reasonOf(err)
+		}
+	}
+	for _, a := range p.rules {
+		if a.batch != nil {
+			g.inCharge = a
+			a.batch.Batch(&g.cases[a.slot], &g.batch)
+		}
+	}
+	g.inCharge = nil
+	g.judged.batches++
+	g.judged.records += g.batch.Records
+	return ""
+}
+
+// recovered takes what recover returned in a deferred function and says whether
+// there was a panic. It is counted under the rule whose code ran last.
+func (g *Gate) recovered(r any) bool {
+	a := g.inCharge
+	g.inCharge = nil
+	if r == nil {
+		return false
+	}
+	id := "engine"
+	if a != nil {
+		id = a.spec.ID
+	}
+	g.engine.panicked(id, r)
+	return true
+}
+
+// forget drops what rules have said of the current batch.
+func (g *Gate) forget(p *plan) {
+	for _, a := range p.rules {
+		g.cases[a.slot].Reset()
+	}
+}
+
+// walk calls the rules for every record of the batch.
+func (g *Gate) walk(rs []*activeRule) error {
+	n := 0
+	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
+		n++
+		g.batch.Records = n
+		for _, a := range rs {
+			g.inCharge = a
+			a.record.Record(&g.cases[a.slot], &g.batch, (*rules.Record)(r))
+		}
+		g.batch.SetBefore(r.Key, r.Value)
+	}
+	g.inCharge = nil
+	return g.scanner.BatchErr()
+}
+
+func reasonOf(err error) Reason {
+	var bomb *records.BombError
+	var codec *records.CodecError
+	switch {
+	case errors.As(err, &bomb):
+		return Bomb
+	case errors.As(err, &codec):
+		return BadCodec
+	}
+	return Malformed
+}

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"warder/protocol"
+	"warder/rules"
+)
+
+// wholeRequest is the ordinal of what concerns no single partition.
+const wholeRequest = -1
+
+// refusal is a partition that a rule on block has denied.
+type refusal struct {
+	ordinal    int
+	rule       *activeRule
+	code       int16
+	message    string
+	errors     []protocol.RecordError
+	acksZero   rules.AcksZero
+	idempotent bool
+}
+
+// pendingReport waits until it is clear what becomes of the request.
+type pendingReport struct {
+	rule       *activeRule
+	report     rules.Report
+	blocks     bool
+	wouldBlock bool
+}
+
+// settle takes in what a rule has left in its case and empties it. may says
+// whether enough is known for the rule to block.
+func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
+	if c.Empty() {
+		return
+	}
+	denied := c.Denied > 0 && a.spec.CanBlock && may
+	blocks := denied && a.action == rules.Block
+	g.keep = g.keep || a.action == rules.Keep
+	if blocks {
+		g.refuse(a, c, ordinal)
+	} else if denied && g.judged.lastWould != ordinal {
+		g.judged.lastWould = ordinal
+		g.judged.wouldBlock++
+	}
+	if c.Denied > 0 && len(c.Reports)+len(c.Observations) == 0 {
+		c.Report(rules.Report{Summary: g.clientName() + ": " + c.Denials[0].Reason})
+	}
+	for _, r := range c.Reports {
+		g.fillSubject(&r.Subject, ordinal)
+		g.pending = append(g.pending, pendingReport{a, r, blocks, denied && !blocks})
+	}
+	for _, o := range c.Observations {
+		o.At, o.Client = g.batch.Time, g.id
+		g.engine.observe(a, o)
+	}
+	c.Reset()
+}
+
+// fillSubject adds who and where to what the rule has said of it.
+func (g *Gate) fillSubject(s *rules.Subject, ordinal int) {
+	who := rules.SubjectOf(g.id)
+	who.TransactionalID = string(g.batch.TransactionalID)
+	if ordinal != wholeRequest {
+		who.Topic, who.Partition = g.batch.Topic.Name, new(g.batch.Partition)
+	}
+	setDefault(&s.Topic, who.Topic)
+	setDefault(&s.ClientID, who.ClientID)
+	setDefault(&s.Principal, who.Principal)
+	setDefault(&s.Remote, who.Remote)
+	setDefault(&s.Software, who.Software)
+	setDefault(&s.TransactionalID, who.TransactionalID)
+	if s.Partition == nil {
+		s.Partition = who.Partition
+	}
+}
+
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}
+
+func (g *Gate) clientName() string {
+	if g.id.ClientID == "" {
+		return "a client"
+	}
+	return rules.Excerpt(g.id.ClientID, maxClientText)
+}
+
+// refuse notes that a rule on block has denied a partition. The first rule
+// decides the error; the records that others name are added.
+func (g *Gate) refuse(a *activeRule, c *rules.Case, ordinal int) {
+	r := g.refusalOf(ordinal)
+	if r == nil {
+		g.refused = append(g.refused, refusal{
+			ordinal: ordinal, rule: a, code: a.code, message: g.message(a, c),
+			acksZero: c.Denials[0].AcksZero,
+		})
+		r = &g.refused[len(g.refused)-1]
+	}
+	if h := g.batch.Header; h != nil && h.ProducerID >= 0 {
+		r.idempotent = true
+	}
+	for i := range c.Denials {
+		d := &c.Denials[i]
+		if d.AcksZero == rules.CloseConnection {
+			r.acksZero = rules.CloseConnection
+		}
+		if d.Record != rules.WholeBatch && len(r.errors) < rules.MaxDenials {
+			text := g.sentence(a, "record", d.Reason)
+			r.errors = append(r.errors, protocol.RecordError{BatchIndex: int32(d.Record), Message: text})
+		}
+	}
+}
+
+func (g *Gate) refusalOf(ordinal int) *refusal {
+	for i := range g.refused {
+		if g.refused[i].ordinal == ordinal {
+			return &g.refused[i]
+		}
+	}
+	return nil
+}

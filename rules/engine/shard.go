@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"warder/rules"
+	"warder/rules/state"
+)
+
+// shard keeps the state of watchers for the keys that hash to it. Its methods
+// take and tick are plain functions of their arguments; run is the goroutine
+// that calls them.
+type shard struct {
+	// set at construction
+	engine *Engine
+	queue  chan envelope
+	limit  int // keys for each rule
+
+	lost atomic.Int64 // events dropped since the last Gap
+
+	// owned by run, or by the caller of an Inline engine
+	states map[stateID]watchStates
+
+	size, evicted atomic.Int64 // of states, for metrics
+}
+
+// envelope is an event on its way to one key.
+type envelope struct {
+	event rules.Event
+	by    rules.KeyKind
+	key   string
+	only  string // id of the only rule that is meant; "": all that are interested
+}
+
+// watchStates holds the state of each key.
+type watchStates = *state.LRU[string, any]
+
+// stateID names the states of one rule by one kind of key. It outlives a
+// reload, so that watching goes on.
+type stateID struct {
+	rule string
+	by   rules.KeyKind
+}
+
+func newShard(e *Engine, queue, limit int) *shard {
+	return &shard{engine: e, queue: make(chan envelope, queue), limit: limit, states: map[stateID]watchStates{}}
+}
+
+// put queues an event, or drops it when the queue is full.
+func (s *shard) put(env envelope) {
+	if s.engine.inline {
+		s.take(env)
+		return
+	}
+	select {
+	case s.queue <- env:
+	default:
+		s.lost.Add(1)
+		s.engine.meter.dropped("events", 1)
+	}
+}
+
+// run serves the queue until ctx is done, and then what is left in it.
+func (s *shard) run(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case env := <-s.queue:
+			s.take(env)
+		case <-ticker.C:
+			s.tick(s.engine.now())
+		case <-ctx.Done():
+			for len(s.queue) > 0 {
+				s.take(<-s.queue)
+			}
+			return
+		}
+	}
+}
+
+// take gives an event to the watchers that are interested in it, a Gap before
+// it if events were lost.
+func (s *shard) take(env envelope) {
+	set := s.engine.live.Load()
+	s.tellGap(set, env.event.When())
+	for _, in := range set.interests[env.event.Kind()] {
+		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID {
+			continue
+		}
+		states := s.statesOf(in)
+		states.Get(env.key) // touch it
+		s.call(set, in, states, env.key, env.event.When(), func(w *rules.Watch) {
+			in.rule.watcher.Watch(w, env.event)
+		})
+	}
+	s.measure()
+}
+
+// tellGap tells every state that events were lost, if any were.
+func (s *shard) tellGap(set *ruleSet, now time.Time) {
+	lost := s.lost.Swap(0)
+	if lost == 0 {
+		return
+	}
+	gap := rules.Gap{At: now, Lost: int(lost)}
+	s.eachState(set, func(in interest, states watchStates, key string) {
+		s.call(set, in, states, key, now, func(w *rules.Watch) { in.rule.watcher.Watch(w, gap) })
+	})
+}
+
+// tick lets time pass for every state, and drops those of rules that are gone.
+func (s *shard) tick(now time.Time) {
+	set := s.engine.live.Load()
+	s.tellGap(set, now)
+	s.eachState(set, func(in interest, states watchStates, key string) {
+		if in.rule.ticker != nil {
+			s.call(set, in, states, key, now, in.rule.ticker.Tick)
+		}
+	})
+	s.measure()
+}
+
+// call runs a rule's code on the state of one key, keeps the state it leaves
+// and delivers what it reports.
+func (s *shard) call(set *ruleSet, in interest, states watchStates, key string, now time.Time, code func(*rules.Watch)) {
+	w := rules.Watch{Key: key, By: in.by, Now: now}
+	w.State, _ = states.Peek(key)
+	if !s.guard(in.rule, func() { code(&w) }) {
+		w.State = nil // whatever it was, it made the rule panic
+	}
+	switch {
+	case w.State == nil:
+		states.Delete(key)
+	case !states.Replace(key, w.State):
+		states.Put(key, w.State)
+	}
+	for _, r := range w.Reports() {
+		s.engine.deliver(set, s.engine.finding(in.rule, &r, now))
+	}
+}
+
+// guard calls f, which runs code of the rule, and says whether it returned.
+func (s *shard) guard(a *activeRule, f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.engine.panicked(a.spec.ID, r)
+		}
+	}()
+	f()
+	return true
+}
+
+func (s *shard) statesOf(in interest) watchStates {
+	id := stateID{in.rule.spec.ID, in.by}
+	if s.states[id] == nil {
+		s.states[id] = state.NewLRU[string, any](s.limit)
+	}
+	return s.states[id]
+}
+
+// eachState calls f for every key that has state.
+func (s *shard) eachState(set *ruleSet, f func(in interest, states watchStates, key string)) {
+	for id, states := range s.states {
+		a := set.rule(id.rule)
+		if a == nil || a.watcher == nil {
+			delete(s.states, id)
+			continue
+		}
+		states.Each(func(key string, _ any) { f(interest{a, id.by}, states, key) })
+	}
+}
+
+func (s *shard) measure() {
+	size, evicted := 0, uint64(0)
+	for _, states := range s.states {
+		size += states.Len()
+		evicted += states.Evicted()
+	}
+	s.size.Store(int64(size))
+	s.evicted.Store(int64(evicted))
+}
