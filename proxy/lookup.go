@@ -1,0 +1,248 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"warder/configs"
+	"warder/protocol/messages"
+)
+
+// Lookup carries one of warder's own questions to the cluster. There are two
+// carriers: a connection of warder's own, and the client's (in band).
+type Lookup interface {
+	// Ask sends req and gives done the answer, or the error for which none came.
+	// done is called exactly once, on another goroutine or before Ask returns,
+	// unless Ask returns false: then the carrier cannot take the question now.
+	Ask(req kmsg.Request, done func(kmsg.Response, error)) bool
+	// carrier names the kind in metrics.
+	carrier() string
+}
+
+const (
+	// maxQuestions bounds the topics about which something has been asked.
+	maxQuestions = 10_000
+	// maxTopicsPerQuestion bounds one DescribeConfigs; an answer that lists more topics is a
+	// listing of the cluster and no sign that a client will write to them.
+	maxTopicsPerQuestion = 100
+	// questionPatience is how long an open question keeps others from asking the same.
+	questionPatience = 5 * time.Second
+	// configLifetime is how long an answer is believed when no change is seen.
+	configLifetime = 5 * time.Minute
+	// refusalLifetime is how long a refusal (authorization) is remembered.
+	refusalLifetime = 10 * time.Minute
+	// producePatience is how long the first Produce to a topic may wait for its
+	// configuration when a rule would block by it.
+	producePatience = time.Second
+)
+
+// question is what was asked of one topic.
+type question struct {
+	at      time.Time
+	open    bool
+	refused error
+	done    chan struct{} // closed with the answer
+}
+
+// lookups asks the cluster for what traffic does not say: the configuration of
+// topics and the names of topic ids.
+type lookups struct {
+	srv *Server
+	own *ownConnection
+
+	mu        sync.Mutex
+	questions map[topicKey]*question // guarded by mu; at most maxQuestions
+}
+
+// topicKey names a topic by name or, while that is not known, by id.
+type topicKey struct {
+	name string
+	id   [16]byte
+}
+
+func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
+	own, err := newOwnConnection(s, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &lookups{srv: s, own: own, questions: make(map[topicKey]*question)}, nil
+}
+
+// carrierFor chooses who carries a question that session s raises: warder's own
+// connection when it has credentials or the cluster wants none, else s itself.
+func (l *lookups) carrierFor(s *session) Lookup {
+	if l.own.usable() {
+		return l.own
+	}
+	return &s.side
+}
+
+// wantConfigs asks for the configuration of topics that session s has just
+// named, unless it is known and fresh.
+func (l *lookups) wantConfigs(s *session, names []string) {
+	names = l.unasked(names)
+	if len(names) == 0 {
+		return
+	}
+	l.ask(s, messages.NewDescribeTopicConfigs(names), func(resp kmsg.Response, err error) { l.learnConfigs(names, resp, err) }, keysOf(names))
+}
+
+// wantNames asks for the names of topic ids.
+func (l *lookups) wantNames(s *session, ids [][16]byte) {
+	var keys []topicKey
+	var missing [][16]byte
+	l.mu.Lock()
+	for _, id := range ids {
+		if k := (topicKey{id: id}); len(missing) < maxTopicsPerQuestion && l.openLocked(k) {
+			keys, missing = append(keys, k), append(missing, id)
+		}
+	}
+	l.mu.Unlock()
+	if len(missing) > 0 {
+		l.ask(s, messages.NewMetadataByID(missing), func(resp kmsg.Response, err error) { l.learnNames(keys, resp, err) }, keys)
+	}
+}
+
+// unasked opens a question for each topic whose configuration is neither fresh nor asked for.
+func (l *lookups) unasked(names []string) []string {
+	now := l.srv.now()
+	var list []string
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range names {
+		t, ok := l.srv.topics.ByName([]byte(name))
+		if ok && t.Cleanup.Known() && now.Sub(t.ConfigTime) < configLifetime/2 {
+			continue
+		}
+		if l.openLocked(topicKey{name: name}) {
+			list = append(list, name)
+		}
+		if len(list) == maxTopicsPerQuestion {
+			break
+		}
+	}
+	return list
+}
+
+// openLocked begins a question, unless it is open, was refused lately, or there are too many.
+func (l *lookups) openLocked(k topicKey) bool {
+	now := l.srv.now()
+	if q := l.questions[k]; q != nil {
+		if q.open && now.Sub(q.at) < questionPatience || q.refused != nil && now.Sub(q.at) < refusalLifetime {
+			return false
+		}
+		if q.open {
+			close(q.done)
+		}
+	} else if len(l.questions) >= maxQuestions {
+		l.sweepLocked(now)
+		if len(l.questions) >= maxQuestions {
+			return false
+		}
+	}
+	l.questions[k] = &question{at: now, open: true, done: make(chan struct{})}
+	return true
+}
+
+// sweepLocked forgets questions that no longer hold anyone back.
+func (l *lookups) sweepLocked(now time.Time) {
+	for k, q := range l.questions {
+		if !q.open && now.Sub(q.at) > refusalLifetime {
+			delete(l.questions, k)
+		}
+	}
+}
+
+func (l *lookups) ask(s *session, req kmsg.Request, done func(kmsg.Response, error), keys []topicKey) {
+	name := kmsg.NameForKey(req.Key())
+	carrier := l.carrierFor(s)
+	finish := func(resp kmsg.Response, err error) {
+		outcome := "answered"
+		if err != nil {
+			outcome = "failed"
+			l.srv.noise.Debug().Err(err).Str("question", name).Str("carrier", carrier.carrier()).Msg("a question to the cluster was not answered")
+		}
+		l.srv.metrics.lookups.WithLabelValues(name, carrier.carrier(), outcome).Inc()
+		done(resp, err)
+	}
+	if !carrier.Ask(req, finish) {
+		l.srv.metrics.lookups.WithLabelValues(name, carrier.carrier(), "postponed").Inc()
+		l.settle(keys, nil, true)
+	}
+}
+
+// settle ends questions; forget lets the next one be asked at once.
+func (l *lookups) settle(keys []topicKey, refused error, forget bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		q := l.questions[k]
+		if q == nil || !q.open {
+			continue
+		}
+		q.open, q.refused = false, refused
+		close(q.done)
+		if forget {
+			delete(l.questions, k)
+		}
+	}
+}
+
+func keysOf(names []string) []topicKey {
+	keys := make([]topicKey, len(names))
+	for i, name := range names {
+		keys[i] = topicKey{name: name}
+	}
+	return keys
+}
+
+func (l *lookups) learnConfigs(names []string, resp kmsg.Response, err error) {
+	if err != nil {
+		l.settle(keysOf(names), nil, true)
+		return
+	}
+	now := l.srv.now()
+	for _, c := range messages.TopicConfigs(resp) {
+		key := []topicKey{{name: c.Topic}}
+		if c.ErrorCode != 0 {
+			l.settle(key, kerr.ErrorForCode(c.ErrorCode), false)
+			l.srv.metrics.lookups.WithLabelValues("DescribeConfigs", "any", "refused").Inc()
+			continue
+		}
+		l.srv.topics.LearnConfig(c.Topic, c.CleanupPolicy, now)
+		l.settle(key, nil, true)
+	}
+	l.settle(keysOf(names), nil, true) // what the answer left out
+	l.srv.changed()
+}
+
+func (l *lookups) learnNames(keys []topicKey, resp kmsg.Response, err error) {
+	if err == nil {
+		l.srv.learnTopics(messages.MetadataTopics(resp))
+	}
+	l.settle(keys, nil, true)
+}
+
+// await waits until the question about a topic is answered, at most patience.
+func (l *lookups) await(ctx context.Context, k topicKey, patience time.Duration) {
+	l.mu.Lock()
+	var done chan struct{}
+	if q := l.questions[k]; q != nil && q.open {
+		done = q.done
+	}
+	l.mu.Unlock()
+	if done == nil {
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

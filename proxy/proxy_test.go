@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"warder/configs"
+	"warder/proxy/tap"
+	"warder/rules/builtin"
+	"warder/rules/engine"
+	"warder/rules/state"
+	"warder/test/fakebroker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience ends waits of tests that have already failed.
+const patience = 10 * time.Second
+
+// rig is a server in front of a broker, without the background tasks of Run
+// unless a test starts them.
+type rig struct {
+	*Server
+	t      *testing.T
+	broker *fakebroker.Broker
+	log    *lockedBuffer
+}
+
+// lockedBuffer is a log that many goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// newRig starts a server on free ports; change may alter its configuration first.
+func newRig(t *testing.T, change func(*configs.Config)) *rig {
+	t.Helper()
+	broker := fakebroker.New(t)
+	return newRigAt(t, broker, broker.Addr(), change)
+}
+
+func newRigAt(t *testing.T, broker *fakebroker.Broker, upstream string, change func(*configs.Config)) *rig {
+	t.Helper()
+	c := configs.Default()
+	c.Upstream.Bootstrap = []configs.Address{configs.Address(upstream)}
+	c.Listeners[0].Address, c.Listeners[0].Ports = "127.0.0.1:0", &configs.PortRange{}
+	c.Drain.Deadline = 5 * time.Second
+	if change != nil {
+		change(c)
+	}
+	log := &lockedBuffer{}
+	topics := state.NewTopics(0)
+	e, err := engine.New(engine.Options{
+		Cluster: "test", Specs: builtin.Specs(), Topics: topics, Inspect: c.Inspect,
+		Log: zerolog.New(log), Limits: engine.Limits{Shards: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Configure(c.Rules, c.Suppressions); err != nil {
+		t.Fatal(err)
+	}
+	srv, err := New(Options{Config: c, Engine: e, Topics: topics, Metrics: NewMetrics(), Tap: &tap.Hub{}, Log: zerolog.New(log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{Server: srv, t: t, broker: broker, log: log}
+	t.Cleanup(func() {
+		srv.drain()
+		srv.lookups.close()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := e.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of warder:\n%s", log)
+		}
+	})
+	return r
+}
+
+func (r *rig) addr() string { return r.Addresses()[0] }
+
+func (r *rig) dial() *fakebroker.Client {
+	r.t.Helper()
+	return fakebroker.Dial(r.t, r.addr())
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the pause between two looks at a condition
+	}
+}
+
+// closedBy waits until a connection was closed for reason.
+func (r *rig) closedBy(reason CloseReason) {
+	r.t.Helper()
+	eventually(r.t, "a connection closed by "+string(reason), func() bool {
+		return testutil.ToFloat64(r.metrics.closedBy.WithLabelValues(string(reason))) > 0
+	})
+}
+
+// logged waits for a text in the log.
+func (r *rig) logged(text string) {
+	r.t.Helper()
+	eventually(r.t, "the log to say "+text, func() bool { return strings.Contains(r.log.String(), text) })
+}
+
+// chunky is a connection that reads and writes a few bytes at a time, so that
+// every boundary in a frame is crossed somewhere.
+type chunky struct {
+	net.Conn
+	size int
+}
+
+func (c *chunky) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		var k int
+		k, err = c.Conn.Write(p[:min(c.size, len(p))])
+		n, p = n+k, p[k:]
+	}
+	return n, err
+}
+
+func readAll(t *testing.T, r io.Reader, n int) []byte {
+	t.Helper()
+	p := make([]byte, n)
+	if _, err := io.ReadFull(r, p); err != nil {
+		t.Fatalf("read %d bytes: %v", n, err)
+	}
+	return p
+}

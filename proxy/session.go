@@ -1,0 +1,302 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"warder/rules"
+	"warder/rules/engine"
+)
+
+// bootstrapNode is the node of a connection that was accepted on a bootstrap
+// listener: which broker answers is not known.
+const bootstrapNode int32 = -1
+
+// session is one client connection with its broker connection. run returns only
+// when both loops have ended and both sockets are closed.
+type session struct {
+	// set at construction
+	id       uint64
+	srv      *Server
+	listener *listener
+	node     int32 // the broker that this connection stands for, or bootstrapNode
+	opened   time.Time
+	remote   netip.AddrPort
+	client   net.Conn
+	inflight *inflight
+	gate     *engine.Gate
+
+	// set by run before the response loop starts
+	broker        net.Conn
+	brokerAddress string
+	in, out       *window // client to broker, broker to client
+	up, down      *writer
+
+	// owned by the request loop
+	request      request
+	authDeadline bool // a read deadline for limits.unauthenticated is set
+	clientName   []byte
+	hadRefusal   bool // a batch of this session was refused: out of order sequences may follow
+
+	// owned by the response loop
+	response answer
+	answered int // exchanges whose answers stand in the window, not yet written
+
+	auth     authentication // see api_sasl.go
+	side     sideRequests   // see lookup_inband.go
+	identity atomic.Pointer[rules.Identity]
+	requests atomic.Int64
+
+	mu       sync.Mutex
+	stopping bool      // guarded by mu: asked to end at the next frame boundary
+	until    time.Time // guarded by mu: when the patience for that ends
+	last     error     // guarded by mu: why no more requests are read
+	ended    bool      // guarded by mu
+	cause    error     // guarded by mu: the first reason to end
+}
+
+func newSession(srv *Server, ln *listener, node int32, conn net.Conn, id uint64) *session {
+	s := &session{
+		id: id, srv: srv, listener: ln, node: node, opened: srv.now(), client: conn,
+		inflight: newInflight(ln.settings().inFlight),
+		gate:     srv.engine.Gate(),
+	}
+	if addr, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.remote = addr.AddrPort()
+	}
+	s.side.sess = s
+	s.identity.Store(&rules.Identity{Remote: s.remote, Listener: ln.name})
+	return s
+}
+
+// run serves the connection and returns why it ended, always with a *CloseError.
+func (s *session) run(ctx context.Context) error {
+	release := context.AfterFunc(ctx, func() { s.end(closing(ReasonDrainDeadline, context.Cause(ctx))) })
+	defer release()
+	defer s.gate.Close()
+
+	if err := s.open(ctx); err != nil {
+		s.end(err)
+		return s.cause
+	}
+	responses := make(chan struct{})
+	go func() {
+		defer close(responses)
+		s.end(s.guard(s.readResponses))
+	}()
+	s.awaitAnswers(s.guard(s.readRequests))
+	<-responses
+	s.side.close(s.inflight.orphans())
+	return s.cause
+}
+
+// open brings both connections up: client TLS, the first bytes, then the broker.
+// The broker is dialled only when the client has spoken, so that port scans and
+// load balancer checks never reach a broker.
+func (s *session) open(ctx context.Context) error {
+	limit := s.listener.settings().unauthenticated
+	if err := s.client.SetReadDeadline(s.srv.now().Add(limit)); err != nil {
+		return closing(ReasonClientGone, err)
+	}
+	s.authDeadline = true
+	if err := s.acceptTLS(ctx); err != nil {
+		return err
+	}
+	s.up, s.down = &writer{}, &writer{conn: s.client}
+	s.in = newWindow(s.client, s.flushUp, s.patience)
+	if err := s.in.wait(); err != nil {
+		return s.clientError(err)
+	}
+	if err := s.sniff(); err != nil {
+		return err
+	}
+	broker, address, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.broker, s.brokerAddress, s.up.conn = broker, address, broker
+	ended := s.ended
+	s.mu.Unlock()
+	if ended { // end closed what it knew of
+		broker.Close()
+		return s.cause
+	}
+	s.out = newWindow(broker, s.flushDown, s.patience)
+	s.srv.metrics.dialled.Inc()
+	return nil
+}
+
+func (s *session) dial(ctx context.Context) (net.Conn, string, error) {
+	if s.node == bootstrapNode {
+		return s.srv.dialer.bootstrap(ctx)
+	}
+	return s.srv.dialer.node(ctx, s.node)
+}
+
+// acceptTLS completes the TLS handshake on a TLS listener.
+func (s *session) acceptTLS(ctx context.Context) error {
+	config := s.listener.tlsConfig()
+	if config == nil {
+		return nil
+	}
+	conn := tls.Server(s.client, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		var notTLS tls.RecordHeaderError
+		switch {
+		case errors.As(err, &notTLS):
+			return closingf(ReasonPlaintextOnTLS, "the client speaks plaintext to TLS listener %q (its first bytes are % x): set security.protocol to SSL or SASL_SSL in the client", s.listener.name, notTLS.RecordHeader)
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			return closing(ReasonClientGone, err)
+		}
+		return closing(ReasonClientTLS, err)
+	}
+	s.client = conn
+	if certs := conn.ConnectionState().PeerCertificates; len(certs) > 0 {
+		s.identify(func(id *rules.Identity) { id.TLSSubject = certs[0].Subject.String() })
+	}
+	return nil
+}
+
+// sniff names a client that speaks TLS to a plaintext listener: without it the
+// ClientHello reads as a request of 369 MB and the log would say so.
+func (s *session) sniff() error {
+	if s.in.buffered() < 3 {
+		return nil
+	}
+	head, err := s.in.peek(3)
+	if err != nil {
+		return s.clientError(err)
+	}
+	if looksLikeTLS(head) {
+		return closingf(ReasonTLSOnPlaintext, "the client speaks TLS to plaintext listener %q: set security.protocol to PLAINTEXT or SASL_PLAINTEXT in the client, or give the listener a certificate", s.listener.name)
+	}
+	return nil
+}
+
+// looksLikeTLS reports whether b starts like a TLS record: handshake (22) or
+// alert (21), major version 3 (RFC 8446 section 5.1). As a Kafka length it would
+// exceed 350 MB.
+func looksLikeTLS(b []byte) bool {
+	return len(b) >= 3 && (b[0] == 0x16 || b[0] == 0x15) && b[1] == 3 && b[2] <= 4
+}
+
+// identify replaces the identity by a copy that f has changed. Values handed out stay as they were.
+func (s *session) identify(f func(*rules.Identity)) {
+	for {
+		old := s.identity.Load()
+		id := *old
+		f(&id)
+		if s.identity.CompareAndSwap(old, &id) {
+			return
+		}
+	}
+}
+
+// guard turns a panic of one loop into the end of this session alone.
+func (s *session) guard(loop func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.srv.panicked(s, v)
+		}
+	}()
+	return loop()
+}
+
+// end records the first cause and closes both sockets, which ends both loops. A nil cause is ignored.
+func (s *session) end(cause error) {
+	if cause == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended, s.cause = true, closing(ReasonInternal, cause)
+	s.client.Close()
+	if s.broker != nil {
+		s.broker.Close()
+	}
+	s.inflight.abort()
+}
+
+// stop asks the session to end at the next frame boundary of the client and once
+// every open request is answered, but no later than until.
+func (s *session) stop(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping, s.until = true, until
+	s.client.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed socket ends the loop as well
+}
+
+// patience is what a window asks when a deadline passes inside a frame: a frame
+// that has begun when the session is stopped is still served.
+func (s *session) patience() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping && time.Now().Before(s.until) {
+		return s.until, true
+	}
+	return time.Time{}, false
+}
+
+// authenticated ends the deadline for the first request.
+func (s *session) authenticated() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.authDeadline = false
+	if !s.stopping {
+		s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // a closed socket ends the loop as well
+	}
+}
+
+// awaitAnswers is called with the reason why no more requests are read: the
+// response loop ends with it when the last open request is answered, or at the
+// deadline. The client gets what it is owed even when its next request was no request.
+func (s *session) awaitAnswers(cause error) {
+	until := time.Now().Add(s.srv.drainDeadline())
+	s.mu.Lock()
+	s.last = cause
+	if s.stopping {
+		until = s.until
+	}
+	s.mu.Unlock()
+	if s.inflight.drain() {
+		s.end(cause)
+		return
+	}
+	s.broker.SetReadDeadline(until) //nolint:errcheck // a closed socket ends the loop as well
+}
+
+// farewell is how the response loop ends when nothing is open any more.
+func (s *session) farewell() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// clientError gives an error of the client's socket its reason.
+func (s *session) clientError(err error) error {
+	switch {
+	case errors.Is(err, errStop), errors.Is(err, os.ErrDeadlineExceeded):
+		s.mu.Lock()
+		stopping := s.stopping
+		s.mu.Unlock()
+		if stopping {
+			return &CloseError{Reason: ReasonShutdown}
+		}
+		return closingf(ReasonUnauthenticated, "no request, or no finished authentication, within %v", s.listener.settings().unauthenticated)
+	case errors.Is(err, io.EOF):
+		return &CloseError{Reason: ReasonClientGone}
+	}
+	return closing(ReasonClientGone, err)
+}

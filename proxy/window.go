@@ -1,0 +1,342 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"warder/protocol"
+)
+
+// windowSize is the read buffer of one direction while bytes are in it. 32 KiB
+// beats 64 KiB on loopback and on the LAN, where a larger window makes segments
+// straddle it; see docs/performance.md.
+const windowSize = 32 << 10
+
+// gatherStep bounds what a frame that does not fit the window may make warder
+// allocate before its bytes are there: the buffer doubles as it fills.
+const gatherStep = 256 << 10
+
+type windowBuffer [windowSize]byte
+
+var windowPool = sync.Pool{New: func() any { return new(windowBuffer) }}
+
+// errStop is what a window returns from wait when the session is asked to end
+// at the next frame boundary.
+var errStop = errors.New("asked to stop at a frame boundary")
+
+// window reads one direction of a connection and passes bytes on. It holds a
+// pooled buffer only while bytes are in it, so an idle connection costs none.
+//
+//	buf: [ ... sent ... r ... w ... ]
+//	       written  passed  unread
+//
+// Bytes between sent and r are decided to pass and go out in one write before
+// the window blocks or runs full. It belongs to one goroutine.
+type window struct {
+	// set at construction
+	src   net.Conn
+	raw   syscall.RawConn // nil when src is not a TCP socket (TLS, in-memory pipe)
+	flush func(p []byte, midFrame bool) error
+	// patience gives the deadline that replaces one that passed inside a frame;
+	// ok false ends the session. See session.stop.
+	patience func() (until time.Time, ok bool)
+
+	// owned by the loop
+	buf        *windowBuffer
+	sent, r, w int
+	midFrame   bool // the passed bytes end inside a frame
+	readAt     time.Time
+	received   int64
+	parkRead   func(fd uintptr) bool
+	parkN      int
+	parkErr    error
+	first      [64]byte // where a non-TCP source is read while no buffer is held
+}
+
+func newWindow(src net.Conn, flush func([]byte, bool) error, patience func() (time.Time, bool)) *window {
+	w := &window{src: src, flush: flush, patience: patience}
+	if tcp, ok := src.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			w.raw, w.parkRead = raw, w.readParked
+		}
+	}
+	return w
+}
+
+// buffered returns the number of unread bytes.
+func (w *window) buffered() int { return w.w - w.r }
+
+// wait returns once at least one byte is unread. It is called at a frame
+// boundary only: it writes out what has been passed and lets go of the buffer.
+// io.EOF is a clean end, errStop the end of waiting by request.
+func (w *window) wait() error {
+	if w.buffered() > 0 {
+		return nil
+	}
+	if err := w.push(); err != nil {
+		return err
+	}
+	w.detach()
+	n, err := w.readIdle()
+	if n > 0 {
+		w.readAt = time.Now()
+		w.received += int64(n)
+		return nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errStop
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return err
+}
+
+// readIdle reads the first bytes after a pause, taking a buffer only when they are there.
+func (w *window) readIdle() (int, error) {
+	if w.raw == nil {
+		n, err := w.src.Read(w.first[:])
+		if n > 0 {
+			w.attach()
+			w.w = copy(w.buf[:], w.first[:n])
+		}
+		return n, err
+	}
+	w.parkN, w.parkErr = 0, nil
+	if err := w.raw.Read(w.parkRead); err != nil {
+		return 0, err
+	}
+	w.w = w.parkN
+	return w.parkN, w.parkErr
+}
+
+// readParked is the body of RawConn.Read: false parks the goroutine until the socket is readable.
+func (w *window) readParked(fd uintptr) bool {
+	w.attach()
+	for {
+		n, err := syscall.Read(int(fd), w.buf[:])
+		switch {
+		case err == syscall.EINTR: //nolint:errorlint // a raw errno of the system call
+			continue
+		case err == syscall.EAGAIN: //nolint:errorlint // as above
+			w.detach()
+			return false
+		case err != nil:
+			w.parkErr = os.NewSyscallError("read", err)
+			w.detach()
+		default:
+			w.parkN = n
+		}
+		return true
+	}
+}
+
+func (w *window) attach() {
+	if w.buf == nil {
+		w.buf, _ = windowPool.Get().(*windowBuffer)
+		w.sent, w.r, w.w = 0, 0, 0
+	}
+}
+
+func (w *window) detach() {
+	if w.buf != nil {
+		windowPool.Put(w.buf)
+		w.buf = nil
+	}
+	w.sent, w.r, w.w = 0, 0, 0
+}
+
+// push writes out the passed bytes.
+func (w *window) push() error {
+	var p []byte
+	if w.buf != nil {
+		p = w.buf[w.sent:w.r]
+	}
+	err := w.flush(p, w.midFrame)
+	w.sent = w.r
+	return err
+}
+
+// peek makes the next n bytes (n <= windowSize) contiguous and returns them
+// without consuming them. They are valid until the next call on the window.
+func (w *window) peek(n int) ([]byte, error) {
+	for w.buffered() < n {
+		if err := w.fill(); err != nil {
+			return nil, err
+		}
+	}
+	return w.buf[w.r : w.r+n], nil
+}
+
+// fill reads more bytes of a frame that has begun. It writes out the passed bytes first,
+// so that nothing waits for a slow sender.
+func (w *window) fill() error {
+	if err := w.push(); err != nil {
+		return err
+	}
+	w.attach()
+	if w.r == w.w {
+		w.sent, w.r, w.w = 0, 0, 0
+	} else if w.w == windowSize {
+		w.w = copy(w.buf[:], w.buf[w.r:w.w])
+		w.sent, w.r = 0, 0
+	}
+	n, err := w.read(w.buf[w.w:])
+	w.w += n
+	return err
+}
+
+// read reads at least one byte inside a frame. A deadline that was set to stop the
+// session at a boundary is extended once: the frame that has begun still counts.
+func (w *window) read(p []byte) (int, error) {
+	for {
+		n, err := w.src.Read(p)
+		if n > 0 {
+			w.readAt = time.Now()
+			w.received += int64(n)
+			return n, nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if until, ok := w.patience(); ok {
+				if err := w.src.SetReadDeadline(until); err == nil {
+					continue
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, err
+	}
+}
+
+// pass forwards the next n bytes unread, streaming what does not fit the window.
+// last says that they end the frame.
+func (w *window) pass(n int, last bool) error {
+	if n <= w.buffered() {
+		w.r += n
+		w.midFrame = !last
+		return nil
+	}
+	w.midFrame = true
+	for n > 0 {
+		if w.buffered() == 0 {
+			if err := w.fill(); err != nil {
+				return err
+			}
+		}
+		k := min(n, w.buffered())
+		w.r += k
+		n -= k
+	}
+	w.midFrame = !last
+	return nil
+}
+
+// take consumes the next n bytes without passing them on. They are in the window
+// when they fit (frame nil), else gathered in a pooled frame that the caller
+// releases. They are valid until the next call on the window.
+func (w *window) take(n int) (p []byte, frame *protocol.Frame, err error) {
+	if n <= windowSize {
+		if p, err = w.peek(n); err != nil {
+			return nil, nil, err
+		}
+		if err = w.push(); err != nil {
+			return nil, nil, err
+		}
+		w.r += n
+		w.sent = w.r
+		return p, nil, nil
+	}
+	frame, err = w.gather(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	return frame.Bytes()[:n], frame, nil
+}
+
+// look is take for a caller that will most likely pass the bytes on as they are:
+// a frame within the window stays there unconsumed (frame nil) and goes out with its neighbours by pass.
+func (w *window) look(n int) (p []byte, frame *protocol.Frame, err error) {
+	if n <= windowSize {
+		p, err = w.peek(n)
+		return p, nil, err
+	}
+	return w.take(n)
+}
+
+func (w *window) gather(n int) (*protocol.Frame, error) {
+	if err := w.push(); err != nil {
+		return nil, err
+	}
+	f := protocol.NewFrame(min(n, max(gatherStep, w.buffered())))
+	have := copy(f.Bytes(), w.buf[w.r:w.w])
+	w.detach()
+	for have < n {
+		if have == len(f.Bytes()) {
+			g := protocol.NewFrame(min(n, 2*have))
+			copy(g.Bytes(), f.Bytes())
+			f.Release()
+			f = g
+		}
+		k, err := w.read(f.Bytes()[have:])
+		if err != nil {
+			f.Release()
+			return nil, err
+		}
+		have += k
+	}
+	return f, nil
+}
+
+// write sends p in place of bytes that were taken; last says that it ends the frame.
+func (w *window) write(p []byte, last bool) error {
+	if w.r > w.sent {
+		if err := w.push(); err != nil {
+			return err
+		}
+	}
+	w.midFrame = !last
+	return w.flush(p, w.midFrame)
+}
+
+// frameCursor lets a streaming walker of package protocol read a frame through
+// the window: what it advances over is passed on.
+type frameCursor struct {
+	w    *window
+	left int
+}
+
+// Peek implements protocol.Cursor.
+func (c *frameCursor) Peek(n int) ([]byte, error) {
+	if n > c.left {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return c.w.peek(n)
+}
+
+// Advance implements protocol.Cursor.
+func (c *frameCursor) Advance(n int) error {
+	if n > c.left {
+		return io.ErrUnexpectedEOF
+	}
+	c.left -= n
+	return c.w.pass(n, c.left == 0)
+}
+
+// replace sends p in place of the next len(p) bytes.
+func (c *frameCursor) replace(p []byte) error {
+	if _, _, err := c.w.take(len(p)); err != nil {
+		return err
+	}
+	c.left -= len(p)
+	return c.w.write(p, c.left == 0)
+}
+
+// Remaining implements protocol.Cursor.
+func (c *frameCursor) Remaining() int { return c.left }

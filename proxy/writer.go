@@ -1,0 +1,31 @@
+package proxy
+
+import (
+	"net"
+	"sync"
+)
+
+// writer is the one place where bytes leave towards a socket. Both loops of a
+// session may write to the same side (a local answer, an own request), so every
+// write says whether it ended at a frame boundary: nobody speaks into the
+// middle of another's frame.
+type writer struct {
+	mu   sync.Mutex
+	conn net.Conn
+	mid  bool // guarded by mu: the last write ended inside a frame
+	err  error
+}
+
+// writeLocked writes p; mid says that more bytes of the same frame will follow.
+// The first error is sticky, since a stream that lost bytes cannot be resumed.
+func (w *writer) writeLocked(p []byte, mid bool) error {
+	if w.err != nil {
+		return w.err
+	}
+	w.mid = mid
+	if len(p) == 0 {
+		return nil
+	}
+	_, w.err = w.conn.Write(p)
+	return w.err
+}
