@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 var allCodecs = []Codec{None, Gzip, Snappy, LZ4, Zstd}
@@ -65,6 +67,30 @@ func BenchmarkScanNulls(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkKmsg decodes the same batch with kmsg, for comparison.
+func BenchmarkKmsg(b *testing.B) {
+	batch := sampleBatch(b, None, 64<<10)
+	b.ReportAllocs()
+	records := 0
+	for b.Loop() {
+		var decoded kmsg.RecordBatch
+		if err := decoded.ReadFrom(batch); err != nil {
+			b.Fatal(err)
+		}
+		out := make([]kmsg.Record, decoded.NumRecords)
+		rest := decoded.Records
+		for i := range out {
+			_, p := uvarint(rest, 0, 5)
+			if err := out[i].ReadFrom(rest); err != nil {
+				b.Fatal(err)
+			}
+			rest = rest[p+int(out[i].Length):]
+		}
+		records += len(out)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(records), "ns/record")
 }
 
 func benchScan(b *testing.B, batch []byte, walk func(*Scanner) int) {

@@ -52,7 +52,7 @@ func (s *Scanner) decompress(src []byte) ([]byte, error) {
 		bound, s.out.limit = BoundRatio, budget
 	}
 	body, err := s.out.decode(codec, src)
-	if err == errBomb { //nolint:errorlint // a sentinel of this package, never wrapped
+	if errors.Is(err, errBomb) {
 		return nil, &BombError{Codec: codec, Bound: bound, Compressed: len(src), Limit: s.out.limit}
 	}
 	if err != nil {

@@ -12,9 +12,10 @@
 // record. Decompression starts with the first record that is asked for, so a
 // caller which is content with headers never pays for it.
 //
-// Memory: the scanner holds at most one output buffer, no larger than
-// [Limits] allow plus a fixed slack, and returns it to a shared pool with
-// Release. Decoders are pooled too and are held only while they run.
+// Memory: the scanner holds at most one output buffer, as large as the records
+// need rounded up to a power of two, and returns it to a shared pool with
+// Release. [Limits] bound it: a batch that would expand further is a
+// [BombError]. Decoders are pooled too and are held only while they run.
 //
 // Nothing here verifies checksums unasked: the broker does so for every
 // produced batch, and a proxy that forwards bytes untouched has no reason to.

@@ -50,8 +50,8 @@ const (
 	BoundRatio Bound = "ratio" // Limits.MaxRatio
 )
 
-// BombError reports a batch whose records expand beyond [Limits]. No more
-// than the limit was allocated when it is returned.
+// BombError reports a batch whose records expand beyond [Limits]. The output
+// buffer never grew beyond the limit, rounded up to a power of two.
 type BombError struct {
 	Codec      Codec
 	Bound      Bound

@@ -148,7 +148,9 @@ func (r *Record) decode(b []byte) string {
 	if p < 0 || n < 0 || int(n) > len(b)-p || n == 0 && p != len(b) {
 		return "Headers"
 	}
-	r.Headers, r.NumHeaders = b[p:], int(n)
+	if r.Headers, r.NumHeaders = nil, int(n); n > 0 {
+		r.Headers = b[p:]
+	}
 	return ""
 }
 
