@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"warder/protocol/wire"
 )
 
 // Random messages made by kmsg, the oracle of these tests. Unknown tags stand
@@ -221,4 +223,38 @@ func (g generator) endpoints() []endpoint {
 		all = append(all, endpoint{int32(i), 9092 + int32(g.IntN(10)), g.text("broker"), g.textOrNull("rack")})
 	}
 	return all
+}
+
+// oddLengths reports whether body may hold a varint above the int32 range,
+// which Kafka's own code reads as negative, and kmsg as large.
+func oddLengths(body []byte) bool {
+	for i := range body {
+		if v, _, err := wire.DecodeUvarint(body[i:]); err == nil && v > 1<<31-1 {
+			return true
+		}
+	}
+	return false
+}
+
+// tagBomb reports whether the value of a tagged field that kmsg decodes, and we
+// do not, may claim a huge number of tags: kmsg counts down to zero, which takes
+// it seconds. Known fields have numbers up to 2 and begin with eight bytes or
+// more of other values.
+func tagBomb(body []byte) bool {
+	for i := range body {
+		if body[i] > 2 {
+			continue
+		}
+		size, n, err := wire.DecodeUvarint(body[i+1:])
+		if rest := body[i+1+n:]; err != nil || size < 9 || int(size) > len(rest) {
+			continue
+		}
+		value := body[i+1+n:][:size]
+		for at := 8; at < len(value); at++ {
+			if v, _, err := wire.DecodeUvarint(value[at:]); err == nil && v >= 1<<20 {
+				return true
+			}
+		}
+	}
+	return false
 }
