@@ -6,6 +6,8 @@ import "time"
 type Denial struct {
 	// Record is the index of the record in its batch; WholeBatch for all.
 	Record int
+	// Key is the record's key as KeyText writes it, for the rule's own report.
+	Key string
 	// Reason completes "refused this record: ", in ASCII, without a full
 	// stop, as in "null value would delete key sha256:9f2c1a0b from compacted
 	// topic users".

@@ -1,7 +1,12 @@
-// Package builtin holds the rules that come with warder, one in each file.
+// Package builtin holds the rules that come with warder, one in each file, and
+// the table that puts them in order. Nothing registers itself.
 package builtin
 
 import "warder/rules"
 
 // Specs is the table of all rules, in the order in which they are called.
-func Specs() []rules.Spec { return []rules.Spec{} }
+func Specs() []rules.Spec {
+	return []rules.Spec{
+		tombstoneSpec(),
+	}
+}
