@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash"
+	"maps"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +22,8 @@ type gen struct {
 	TS         int64  `json:"ts"`
 	Flavour    string `json:"flavour,omitempty"`
 	Prefix     string `json:"prefix,omitempty"`
+	// Avoid names what the library refuses to send: null_header_values, null_key_and_value.
+	Avoid []string `json:"avoid,omitempty"`
 }
 
 // header is a name with its value, null when nil.
@@ -44,17 +49,20 @@ func (g gen) record(i int) record {
 	if g.Flavour != "mixed" {
 		return r
 	}
-	if i%5 == 4 {
-		r.key = nil
-	}
 	switch i % 7 {
 	case 3:
 		r.value = nil
 	case 5:
 		r.value = []byte{}
 	}
+	if i%5 == 4 && !(r.value == nil && contains(g.Avoid, "null_key_and_value")) {
+		r.key = nil
+	}
 	if i%3 == 0 {
 		r.headers = []header{{"h1", []byte(strconv.Itoa(i))}, {"h2", nil}}
+		if contains(g.Avoid, "null_header_values") {
+			r.headers[1].value = []byte{}
+		}
 	}
 	return r
 }
@@ -101,11 +109,25 @@ func digests(gens ...gen) map[string]sum {
 	return all
 }
 
-// TestGeneratorIsAsWritten pins the generator to the README by a record worked out by hand.
+// TestGeneratorIsAsWritten holds this generator to the vectors that the drivers' authors test theirs with.
 func TestGeneratorIsAsWritten(t *testing.T) {
-	r := gen{Count: 4, Size: 9, Partitions: 2, TS: 1000, Flavour: "mixed", Prefix: "x"}.record(6)
-	want := "eGs2\t" + base64.StdEncoding.EncodeToString([]byte("xv6:qruzg")) + "\th1=Ng==,h2=-\t1006\n"
-	if got := r.line(); got != want || r.partition != 0 {
-		t.Errorf("got %q in partition %d, want %q in 0", got, r.partition, want)
+	file, err := os.ReadFile("clients/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Generate   gen
+		Partitions map[string]sum
+	}
+	if err := json.Unmarshal(file, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vectors {
+		if got := digests(v.Generate); !maps.Equal(got, v.Partitions) {
+			t.Errorf("%+v: got %v, want %v", v.Generate, got, v.Partitions)
+		}
+	}
+	if len(vectors) == 0 {
+		t.Error("no vectors")
 	}
 }

@@ -42,7 +42,7 @@ func (s *summary) add(scenario, client, skip string, err error, notes []string, 
 func (s *summary) print(out io.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(out, "e2e: %d scenario runs equal, %d skipped with a reason, %d failed\n", s.count["ok"], s.count["SKIP"], s.count["FAIL"])
+	fmt.Fprintf(out, "e2e: %d scenario runs passed, %d skipped with a reason, %d failed\n", s.count["ok"], s.count["SKIP"], s.count["FAIL"])
 	for _, l := range s.lines {
 		if !strings.HasPrefix(l, "e2e: ok") {
 			fmt.Fprintln(out, l)

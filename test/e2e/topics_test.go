@@ -175,7 +175,7 @@ func codecs(s *side, codec string) any {
 		s.closeProducer(p)
 		want = append(want, g)
 	}
-	s.holds(topic, digests(want...), nil)
+	s.holds(topic, nil, want...)
 	result := s.consume(topic, nil).Partitions
 	s.must("delete_topic", M{"name": topic}, nil)
 	return result
@@ -187,7 +187,7 @@ func idempotent20000(s *side) any {
 	p := s.producer(M{"idempotent": true, "codec": "none"})
 	s.generate(p, topic, g, nil)
 	s.closeProducer(p)
-	s.holds(topic, digests(g), nil)
+	s.holds(topic, nil, g)
 	result := s.consume(topic, nil).Partitions
 	s.must("delete_topic", M{"name": topic}, nil)
 	return result
@@ -200,7 +200,7 @@ func fiveMegabytes(s *side) any {
 	p := s.producer(M{"max_request_bytes": 8_000_000, "batch_bytes": 6_000_000, "linger_ms": 0})
 	s.generate(p, topic, g, M{"mode": "sync"})
 	s.closeProducer(p)
-	s.holds(topic, digests(g), M{"max_fetch_bytes": 8_000_000})
+	s.holds(topic, M{"max_fetch_bytes": 8_000_000}, g)
 	s.must("delete_topic", M{"name": topic}, nil)
 	return "three records of 5 MB came back"
 }
@@ -217,7 +217,7 @@ func acks0(s *side) any {
 		}
 		return nil
 	})
-	s.holds(topic, digests(g), nil)
+	s.holds(topic, nil, g)
 	s.closeProducer(p)
 	s.must("delete_topic", M{"name": topic}, nil)
 	return "500 records in order"

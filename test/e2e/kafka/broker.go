@@ -159,12 +159,14 @@ func (b *Broker) security() string {
 }
 
 // common makes one-machine clusters quick: small coordinator topics, no waiting for group members, early failure detection, and
-// a log cleaner that compacts as soon as a segment is closed. Leaders move only when a test moves them.
+// a log cleaner that compacts as soon as a segment is closed. Leaders move only when a test moves them, and records stay
+// however old their timestamps say they are.
 const common = `controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_PLAINTEXT,SASLTLS:SASL_SSL
 auto.create.topics.enable=false
 auto.leader.rebalance.enable=false
+log.retention.ms=-1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000

@@ -81,7 +81,9 @@ func (c *Cluster) Stop() {
 	for _, b := range c.Brokers {
 		b.Kill()
 	}
-	_ = os.RemoveAll(c.dir)
+	if os.Getenv("E2E_KEEP") == "" {
+		_ = os.RemoveAll(c.dir)
+	}
 }
 
 // Bootstrap is the list of addresses of one listener, all brokers.

@@ -11,7 +11,7 @@ const LIMIT_MS = 60000
 const withAdmin = operation => async r => {
   const admin = connect(r.conn).admin()
   try {
-    return await within(LIMIT_MS, r.op, admin.connect().then(() => operation(admin, r)))
+    return await within(r.timeout_ms || LIMIT_MS, r.op, admin.connect().then(() => operation(admin, r)))
   } finally {
     await admin.disconnect()
   }

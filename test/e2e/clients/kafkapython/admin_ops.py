@@ -10,7 +10,10 @@ from outcome import raise_for_code, raise_for_text
 def with_admin(operation):
     """Wraps an operation so that it gets a connected admin client, closed afterwards."""
     def run(request):
-        admin = KafkaAdminClient(**conn.config(request))
+        config = conn.config(request)
+        if request.get("timeout_ms"):
+            config["bootstrap_timeout_ms"] = request["timeout_ms"]
+        admin = KafkaAdminClient(**config)
         try:
             return operation(admin, request)
         finally:

@@ -36,7 +36,7 @@ def delete_topic(r):
 
 
 def list_topics(r):
-    return {"topics": sorted(admin(r).list_topics(timeout=WAIT).topics)}
+    return {"topics": sorted(admin(r).list_topics(timeout=r.get("timeout_ms", WAIT * 1000) / 1000).topics)}
 
 
 def describe_topic(r):
