@@ -16,7 +16,7 @@ import (
 
 	"warder/configs"
 	"warder/proxy/tap"
-	"warder/rules/builtin"
+	"warder/rules"
 	"warder/rules/engine"
 	"warder/rules/state"
 	"warder/test/fakebroker"
@@ -26,6 +26,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience ends waits of tests that have already failed.
 const patience = 10 * time.Second
+
+// forbidden is a rule that needs no knowledge of topics: no record may say "forbidden".
+var forbidden = rules.Spec{
+	ID: "tombstone", Summary: "finds records that say forbidden", Severity: rules.Critical, Needs: rules.NeedRecords,
+	CanBlock: true, Default: rules.Alert, Doc: "docs/rules/tombstone.md",
+	New: func(decode func(any) error) (rules.Rule, error) { return forbiddenRule{}, decode(&struct{}{}) },
+}
+
+type forbiddenRule struct{}
+
+func (forbiddenRule) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
+	if string(r.Value) == "forbidden" {
+		c.Deny(rules.Denial{Record: r.Index, Reason: "it says forbidden"})
+	}
+}
 
 // rig is a server in front of a broker, without the background tasks of Run
 // unless a test starts them.
@@ -73,7 +88,7 @@ func newRigAt(t *testing.T, broker *fakebroker.Broker, upstream string, change f
 	log := &lockedBuffer{}
 	topics := state.NewTopics(0)
 	e, err := engine.New(engine.Options{
-		Cluster: "test", Specs: builtin.Specs(), Topics: topics, Inspect: c.Inspect,
+		Cluster: "test", Specs: []rules.Spec{forbidden}, Topics: topics, Inspect: c.Inspect,
 		Log: zerolog.New(log), Limits: engine.Limits{Shards: 1},
 	})
 	if err != nil {
