@@ -51,14 +51,13 @@ func (s *Scanner) NextRecord() (*Record, bool) {
 	if length&1 != 0 || key&0x80 != 0 || end > len(b) {
 		return s.slowRecord()
 	}
-	r := &s.rec
-	r.Key, r.KeyNull = nil, true
+	var keyBytes, valueBytes []byte
 	if key&1 == 0 {
 		q := p + int(key>>1)
 		if q > end {
 			return s.slowRecord()
 		}
-		r.Key, r.KeyNull = b[p:q:q], false
+		keyBytes = b[p:q:q]
 		p = q
 	}
 	if end-p < 2 {
@@ -74,21 +73,22 @@ func (s *Scanner) NextRecord() (*Record, bool) {
 		}
 		size = size&0x7f | next<<7
 	}
-	r.Value, r.ValueNull = nil, true
 	if size&1 == 0 {
 		q := p + int(size>>1)
 		if q >= end {
 			return s.slowRecord()
 		}
-		r.Value, r.ValueNull = b[p:q:q], false
+		valueBytes = b[p:q:q]
 		p = q
 	}
 	if p+1 != end || b[p] != 0 {
 		return s.slowRecord()
 	}
+	r := &s.rec
+	r.Key, r.Value, r.Headers = keyBytes, valueBytes, nil
+	r.KeyNull, r.ValueNull, r.NumHeaders = key&1 != 0, size&1 != 0, 0
 	r.TimestampDelta = int64(timestamp>>1) ^ -int64(timestamp&1)
 	r.OffsetDelta = int32(offset>>1) ^ -int32(offset&1)
-	r.Headers, r.NumHeaders = nil, 0
 	r.Index = s.index
 	s.index++
 	s.pos = end
