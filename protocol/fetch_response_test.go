@@ -82,7 +82,7 @@ func TestFetchResponseAgreesWithKmsg(t *testing.T) {
 // FuzzFetchResponse holds every body that we accept against kmsg, as
 // FuzzFetchRequest does, and the stream against the view in memory.
 func FuzzFetchResponse(f *testing.F) {
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		f.Add(v, newGenerator(uint64(v)).fetchResponse(v).AppendTo(nil))
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {

@@ -106,7 +106,7 @@ func (s takingStream) Next(out *protocol.FetchResponsePartition) bool {
 
 func TestFetchStreamEveryPrefixIsMalformed(t *testing.T) {
 	keep := func(e protocol.Endpoint) (protocol.Endpoint, bool) { return e, true }
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		resp := newGenerator(uint64(v) + 70).fetchResponse(v)
 		body := resp.AppendTo(nil)
 		_, whole := protocol.WalkFetchResponse(v, newWindowCursor(t, body), keep)
@@ -175,7 +175,7 @@ func TestFetchStreamHoldsNoRecords(t *testing.T) {
 }
 
 func TestFetchStreamAllocatesNothing(t *testing.T) {
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		g := newGenerator(5)
 		resp := g.fetchResponse(v)
 		resp.Brokers = nil

@@ -107,7 +107,7 @@ func TestFetchRequestOfAnIdleSession(t *testing.T) {
 }
 
 func TestFetchWalkAllocatesNothing(t *testing.T) {
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		g := newGenerator(7)
 		request, response := g.fetchRequest(v).AppendTo(nil), g.fetchResponse(v).AppendTo(nil)
 		if n := testing.AllocsPerRun(50, func() {
@@ -136,7 +136,7 @@ func TestFetchWalkAllocatesNothing(t *testing.T) {
 // FuzzFetchRequest holds every body that we accept against kmsg, but for a
 // known tag whose value is malformed, which we do not always look into.
 func FuzzFetchRequest(f *testing.F) {
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		f.Add(v, newGenerator(uint64(v)).fetchRequest(v).AppendTo(nil))
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {

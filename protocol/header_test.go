@@ -221,3 +221,20 @@ func FuzzRequestHeader(f *testing.F) {
 		}
 	})
 }
+
+func FuzzResponseHeader(f *testing.F) {
+	f.Add(int16(protocol.Metadata), int16(12), []byte{0, 0, 0, 1, 2, 0, 1, 'a', 9, 0})
+	f.Add(int16(protocol.ApiVersions), int16(3), []byte{0, 0, 0, 1, 0, 35})
+	f.Fuzz(func(t *testing.T, key, version int16, b []byte) {
+		n, err := protocol.ResponseHeaderSize(key, version, b)
+		if err != nil {
+			return
+		}
+		if n < protocol.MinResponseHeader || n > len(b) {
+			t.Fatalf("size %d of %d bytes", n, len(b))
+		}
+		if _, err := protocol.ResponseHeaderSize(key, version, b[:n-1]); !errors.Is(err, protocol.ErrShort) {
+			t.Fatalf("one byte less: %v, want ErrShort", err)
+		}
+	})
+}

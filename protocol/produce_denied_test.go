@@ -100,7 +100,7 @@ func TestDeniedAloneIsAWholeAnswer(t *testing.T) {
 func TestDeniedFieldsByVersion(t *testing.T) {
 	denied := []protocol.Denial{{Topic: "orders", TopicID: [16]byte{7}, Partition: 2, Code: 44, Message: "no tombstones",
 		RecordErrors: []protocol.RecordError{{BatchIndex: 1, Message: "null value"}}}}
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		body, err := protocol.AppendDeniedProduceResponse(nil, v, nil, denied)
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func TestDeniedMessagesAreCut(t *testing.T) {
 // FuzzDenied merges into arbitrary answers: every partition of the broker is
 // still there, as it was, and every denial is.
 func FuzzDenied(f *testing.F) {
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		g := newGenerator(uint64(v))
 		f.Add(v, g.produceResponse(v).AppendTo(nil), "topic-1", "topic-9")
 	}

@@ -73,7 +73,7 @@ func TestProduceResponseAgreesWithKmsg(t *testing.T) {
 }
 
 func TestProduceResponseWalkAllocatesNothing(t *testing.T) {
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		body := newGenerator(9).produceResponse(v).AppendTo(nil)
 		if n := testing.AllocsPerRun(50, func() {
 			p, err := protocol.ParseProduceResponse(v, body)
@@ -92,7 +92,7 @@ func TestProduceResponseWalkAllocatesNothing(t *testing.T) {
 // FuzzProduceResponse holds every body that we accept against kmsg, but for
 // what we do not look into: a known tag whose value is malformed.
 func FuzzProduceResponse(f *testing.F) {
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		f.Add(v, newGenerator(uint64(v)).produceResponse(v).AppendTo(nil))
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {

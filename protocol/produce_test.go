@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -11,7 +12,11 @@ import (
 	"warder/protocol"
 )
 
-const produceMax, fetchMax = 13, 18
+// The highest versions of the table: a new row is tested without a new test.
+var (
+	produceMax = protocol.LookupAPI(protocol.Produce).Max
+	fetchMax   = protocol.LookupAPI(protocol.Fetch).Max
+)
 
 func str(s *string) string {
 	if s == nil {
@@ -113,7 +118,11 @@ func TestVersionsOutsideTheTableAreRefused(t *testing.T) {
 			return err
 		},
 	} {
-		for _, v := range []int16{-1, 19, 99} {
+		above := produceMax + 1
+		if strings.HasPrefix(name, "fetch") {
+			above = fetchMax + 1
+		}
+		for _, v := range []int16{-1, above, 99} {
 			var version *protocol.VersionError
 			if err := parse(v); !errors.As(err, &version) || version.Version != v {
 				t.Errorf("%s v%d: error %v, want a VersionError", name, v, err)
@@ -232,7 +241,7 @@ func TestHostileCountsCostLittle(t *testing.T) {
 		}
 	}
 	keep := func(e protocol.Endpoint) (protocol.Endpoint, bool) { return e, true }
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		check("produce", v, 9, func(b []byte) {
 			if p, err := protocol.ParseProduceRequest(v, b); err == nil {
 				p.AppendWithout(make([]byte, 0, 2048), func(int) bool { return true })
@@ -241,7 +250,7 @@ func TestHostileCountsCostLittle(t *testing.T) {
 			_, _ = protocol.AppendDeniedProduceResponse(nil, v, b, nil)
 		})
 	}
-	for v := range int16(fetchMax + 1) {
+	for v := range fetchMax + 1 {
 		check("fetch", v, 12, func(b []byte) {
 			_, _ = protocol.ParseFetchRequest(v, b)
 			_, _, _ = protocol.RewriteFetchEndpoints(nil, v, b, keep)
@@ -251,7 +260,7 @@ func TestHostileCountsCostLittle(t *testing.T) {
 }
 
 func TestProduceWalkAllocatesNothing(t *testing.T) {
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		req := newGenerator(4).produceRequest(v)
 		body := req.AppendTo(nil)
 		dst := make([]byte, 0, 2*len(body))
@@ -277,7 +286,7 @@ func TestProduceWalkAllocatesNothing(t *testing.T) {
 // claimed counts at their word, so it sees only what has passed our checks,
 // and sizes are bounded.
 func FuzzProduceRequest(f *testing.F) {
-	for v := range int16(produceMax + 1) {
+	for v := range produceMax + 1 {
 		f.Add(v, newGenerator(uint64(v)).produceRequest(v).AppendTo(nil))
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {
