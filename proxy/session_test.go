@@ -287,9 +287,8 @@ func TestDrainAnswersWhatIsOpen(t *testing.T) {
 	h, held := r.broker.Hold(echo)
 	r.broker.Handle(opaque, h)
 	c := r.dial()
-	c.Write(opaqueRequest(1, 100))
 	half := opaqueRequest(2, 100)
-	c.Write(half[:50])
+	c.Write(append(opaqueRequest(1, 100), half[:50]...)) // one write, so that both are read before the drain begins
 	<-held.Arrived()
 	drained := make(chan struct{})
 	go func() { defer close(drained); r.drain() }()

@@ -50,6 +50,7 @@ type window struct {
 	buf        *windowBuffer
 	sent, r, w int
 	midFrame   bool // the passed bytes end inside a frame
+	lastFrame  bool // patience was given: nothing is read beyond the frame at hand
 	readAt     time.Time
 	received   int64
 	parkRead   func(fd uintptr) bool
@@ -82,6 +83,9 @@ func (w *window) wait() error {
 		return err
 	}
 	w.detach()
+	if w.lastFrame {
+		return errStop
+	}
 	n, err := w.readIdle()
 	if n > 0 {
 		w.readAt = time.Now()
@@ -166,16 +170,16 @@ func (w *window) push() error {
 // without consuming them. They are valid until the next call on the window.
 func (w *window) peek(n int) ([]byte, error) {
 	for w.buffered() < n {
-		if err := w.fill(); err != nil {
+		if err := w.fill(n - w.buffered()); err != nil {
 			return nil, err
 		}
 	}
 	return w.buf[w.r : w.r+n], nil
 }
 
-// fill reads more bytes of a frame that has begun. It writes out the passed bytes first,
-// so that nothing waits for a slow sender.
-func (w *window) fill() error {
+// fill reads more bytes of a frame that has begun and lacks need. It writes out
+// the passed bytes first, so that nothing waits for a slow sender.
+func (w *window) fill(need int) error {
 	if err := w.push(); err != nil {
 		return err
 	}
@@ -186,15 +190,19 @@ func (w *window) fill() error {
 		w.w = copy(w.buf[:], w.buf[w.r:w.w])
 		w.sent, w.r = 0, 0
 	}
-	n, err := w.read(w.buf[w.w:])
+	n, err := w.read(w.buf[w.w:], need)
 	w.w += n
 	return err
 }
 
-// read reads at least one byte inside a frame. A deadline that was set to stop the
-// session at a boundary is extended once: the frame that has begun still counts.
-func (w *window) read(p []byte) (int, error) {
+// read reads at least one byte inside a frame that lacks need bytes. When a
+// deadline passes that was set to stop the session at a boundary, the frame
+// that has begun still counts: it is read to its end and no further.
+func (w *window) read(p []byte, need int) (int, error) {
 	for {
+		if w.lastFrame {
+			p = p[:min(len(p), need)]
+		}
 		n, err := w.src.Read(p)
 		if n > 0 {
 			w.readAt = time.Now()
@@ -202,7 +210,8 @@ func (w *window) read(p []byte) (int, error) {
 			return n, nil
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if until, ok := w.patience(); ok {
+			if until, ok := w.patience(); ok && !w.lastFrame {
+				w.lastFrame = true
 				if err := w.src.SetReadDeadline(until); err == nil {
 					continue
 				}
@@ -226,7 +235,7 @@ func (w *window) pass(n int, last bool) error {
 	w.midFrame = true
 	for n > 0 {
 		if w.buffered() == 0 {
-			if err := w.fill(); err != nil {
+			if err := w.fill(n); err != nil {
 				return err
 			}
 		}
@@ -284,7 +293,7 @@ func (w *window) gather(n int) (*protocol.Frame, error) {
 			f.Release()
 			f = g
 		}
-		k, err := w.read(f.Bytes()[have:])
+		k, err := w.read(f.Bytes()[have:], n-have)
 		if err != nil {
 			f.Release()
 			return nil, err
