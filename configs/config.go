@@ -26,7 +26,7 @@ type Config struct {
 	// Recordings of exchanges. Not available in this version: refused when set.
 	Record *Record `yaml:"record"`
 	// warder's own log, on stderr.
-	Log Log `yaml:"log" reload:"live"`
+	Log Log `yaml:"log"`
 	// Continuous profiling and pprof; both off unless asked for.
 	Profiling Profiling `yaml:"profiling"`
 	// Bounds of the metrics page.
@@ -131,7 +131,7 @@ type Record struct {
 // Log is warder's own log.
 type Log struct {
 	// Least important level that is written.
-	Level string `yaml:"level" enum:"trace,debug,info,warn,error"`
+	Level string `yaml:"level" enum:"trace,debug,info,warn,error" reload:"live"`
 	// `json`, `console` for people, or `auto`: console on a terminal, else json.
 	Format string `yaml:"format" enum:"auto,json,console"`
 }

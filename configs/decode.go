@@ -32,7 +32,7 @@ func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	n = resolve(n)
 	d.tree.value[path] = n
-	if custom, ok := v.Addr().Interface().(nodeDecoder); ok {
+	if custom, ok := reflect.TypeAssert[nodeDecoder](v.Addr()); ok {
 		custom.decodeNode(d, n, path)
 		return
 	}
@@ -171,7 +171,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 
 // anchorPath makes a path from the file relative to the file's directory.
 func (d *decoder) anchorPath(n *yaml.Node, v reflect.Value) {
-	p, ok := v.Addr().Interface().(*Path)
+	p, ok := reflect.TypeAssert[*Path](v.Addr())
 	if _, fromOutside := d.tree.origin[n]; !ok || fromOutside || *p == "" || filepath.IsAbs(string(*p)) {
 		return
 	}
@@ -205,7 +205,7 @@ func kindName(n *yaml.Node) string {
 }
 
 func setDefaults(pointer reflect.Value) {
-	if s, ok := pointer.Interface().(defaulter); ok {
+	if s, ok := reflect.TypeAssert[defaulter](pointer); ok {
 		s.SetDefaults()
 	}
 }

@@ -18,7 +18,7 @@ func (c *Config) Effective() map[string]any {
 }
 
 func effective(v reflect.Value, tag reflect.StructTag) any {
-	if text, ok := v.Interface().(encoding.TextMarshaler); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+	if text, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 		b, _ := text.MarshalText()
 		return string(b)
 	}
@@ -48,7 +48,7 @@ func effective(v reflect.Value, tag reflect.StructTag) any {
 		}
 		return v.String()
 	default:
-		if d, ok := v.Interface().(time.Duration); ok {
+		if d, ok := reflect.TypeAssert[time.Duration](v); ok {
 			return d.String()
 		}
 		return v.Interface()
@@ -56,7 +56,7 @@ func effective(v reflect.Value, tag reflect.StructTag) any {
 }
 
 func effectiveStruct(v reflect.Value) any {
-	if rules, ok := v.Interface().(Rules); ok {
+	if rules, ok := reflect.TypeAssert[Rules](v); ok {
 		m := map[string]any{"defaults": effective(reflect.ValueOf(rules.Defaults), "")}
 		for id, c := range rules.ByID {
 			m[id] = effective(reflect.ValueOf(c), "")

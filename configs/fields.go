@@ -56,7 +56,7 @@ func unknown(what, got, path string, known []string) string {
 	if path != "" {
 		in = " in " + path
 	}
-	if best, ok := nearest(got, known); ok {
+	if best, ok := Nearest(got, known); ok {
 		return fmt.Sprintf("unknown %s `%s`%s; did you mean `%s`?", what, got, in, best)
 	}
 	if len(known) == 0 {
@@ -65,9 +65,9 @@ func unknown(what, got, path string, known []string) string {
 	return fmt.Sprintf("unknown %s `%s`%s; known: %s", what, got, in, strings.Join(known, ", "))
 }
 
-// nearest finds the name that is the fewest slips of the keyboard away, if
+// Nearest finds the name that is the fewest slips of the keyboard away, if
 // there are few enough for it to be one, or else one that was cut short.
-func nearest(got string, known []string) (string, bool) {
+func Nearest(got string, known []string) (string, bool) {
 	best, least := "", max(2, len(got)/3)+1
 	if len(got) >= 3 {
 		for _, k := range known {

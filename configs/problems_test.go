@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,8 @@ func shown(t *testing.T, text string, env []string) string {
 		Rules: []string{"tombstone", "key-drift", "hot-partition"},
 		Now:   func() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) },
 	})
-	problems, ok := err.(Problems)
+	var problems Problems
+	ok := errors.As(err, &problems)
 	if err != nil && !ok {
 		t.Fatalf("not Problems: %v", err)
 	}
@@ -82,7 +84,11 @@ func setContent(a *txtar.Archive, name, text string) {
 func TestColourMarksThePlace(t *testing.T) {
 	_, err := Parse("w.yaml", []byte("upstraem: {}\n"), nil, Overrides{})
 	var b strings.Builder
-	if err := err.(Problems).Render(&b, true); err != nil {
+	if err := func() Problems {
+		var target Problems
+		_ = errors.As(err, &target)
+		return target
+	}().Render(&b, true); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), "\x1b[31m^\x1b[0m") {
@@ -117,7 +123,11 @@ func FuzzParse(f *testing.F) {
 			c.Diff(Default())
 			return
 		}
-		for _, p := range err.(Problems) {
+		for _, p := range func() Problems {
+			var target Problems
+			_ = errors.As(err, &target)
+			return target
+		}() {
 			if p.Message == "" || p.File == "" {
 				t.Errorf("problem without place or words: %+v", p)
 			}

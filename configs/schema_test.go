@@ -3,6 +3,7 @@ package configs
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -68,9 +69,7 @@ func (m schemaMaker) section(v reflect.Value, open bool) object {
 	for name, f := range fieldsOf(v.Type()).byName {
 		field := v.FieldByIndex(f.Index)
 		s := object{}
-		for k, x := range m.of(field, f.Tag) {
-			s[k] = x
-		}
+		maps.Copy(s, m.of(field, f.Tag))
 		s["description"] = m.comments[v.Type().Name()+"."+f.Name]
 		if d := defaultText(field); d != "" && scalarType(field.Type()) {
 			s["default"] = effective(field, "")

@@ -73,8 +73,7 @@ func (t *tree) parse(data []byte) (*yaml.Node, Problems) {
 
 // syntax turns what the YAML library says into problems.
 func (t *tree) syntax(err error) Problems {
-	var many *yaml.LoadErrors
-	if errors.As(err, &many) {
+	if many, ok := errors.AsType[*yaml.LoadErrors](err); ok {
 		var ps Problems
 		for _, e := range many.Errors {
 			ps = append(ps, t.syntax(e)...)

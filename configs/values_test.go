@@ -120,7 +120,7 @@ func TestSizesSurviveWriting(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"action", "topics", "clients", "error_code", "mode", "client_id"}
 	for got, want := range map[string]string{"moed": "mode", "topic": "topics", "Action": "action", "errorcode": "error_code", "client": "clients", "zzz": "", "x": ""} {
-		if best, _ := nearest(got, known); best != want {
+		if best, _ := Nearest(got, known); best != want {
 			t.Errorf("%s: got %q, want %q", got, best, want)
 		}
 	}

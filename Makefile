@@ -1,0 +1,86 @@
+# Every habit is a target. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Nothing below is asked of git or the network unless a target needs it.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BIN := bin/warder
+CACHE := .cache
+LINT := $(CACHE)/bin/golangci-lint
+FUZZTIME ?= 10s
+GO := CGO_ENABLED=0 go
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: build
+build: ## bin/warder, one static binary
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/warder
+
+.PHONY: demo
+demo: build ## warder at work on an embedded broker, without a Kafka
+	$(BIN) demo --duration $(or $(DURATION),20s)
+
+.PHONY: test
+test: build ## all tests that need only Go
+	$(GO) test -timeout 170s ./...
+
+.PHONY: race
+race: ## the race detector on what is concurrent; needs a C compiler
+	go test -race -timeout 300s ./configs/... ./proxy/... ./rules/... ./test/fakebroker/...
+
+.PHONY: e2e
+e2e: build ## real Apache Kafka, real clients; installs what it needs into .cache
+	cd test/e2e && go test -count=1 -timeout 25m ./...
+
+.PHONY: lint
+lint: $(LINT) ## golangci-lint over everything
+	$(LINT) run ./...
+	cd test/e2e && ../../$(LINT) run --config ../../.golangci.yml ./...
+
+# Built once from the linter's own module file: its 200 requirements stay out of go.mod.
+$(LINT): configs/tools/lint.mod
+	@mkdir -p $(dir $@)
+	$(GO) build -trimpath -modfile=configs/tools/lint.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+.PHONY: fmt
+fmt: $(LINT) ## formats everything
+	$(LINT) fmt ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@grep -rl --include='*_test.go' --exclude-dir=.cache --exclude-dir=e2e '^func Fuzz' . | sort | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+	    echo "== $$target in $$(dirname "$$file")"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: docs
+docs: ## generated files: docs/reference, configs/schema.json
+	go test ./configs -run 'TestSchemaIsFresh|TestReferenceIsFresh' -update
+	go test ./test/house -run TestReferencePagesAreFresh -update
+
+.PHONY: fixtures
+fixtures: ## message definitions and frames out of the kafka-clients jars; needs Maven
+	go run ./test/fixtures
+
+.PHONY: house
+house: ## sizes of files and functions, against the soft limits
+	go test ./test/house -run TestSizes -v -count=1 | grep -v '^---\|^===\|^ok\|^PASS'
+
+.PHONY: check
+check: ## what CI runs
+	.ci/run
+
+.PHONY: clean
+clean: ## removes bin and .cache
+	rm -rf bin $(CACHE)
