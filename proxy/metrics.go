@@ -3,7 +3,6 @@ package proxy
 import (
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,9 +31,7 @@ type Metrics struct {
 	// Verdicts and findings are the engine's, see Meter.
 	findings, verdicts, inspected, uninspected *prometheus.CounterVec
 	uninspectedBytes, dropped, rulePanics      *prometheus.CounterVec
-	evictions                                  *prometheus.CounterVec
-	entries                                    *prometheus.GaugeVec
-	sinkFailures                               *prometheus.CounterVec
+	sinkFailures, suppressed                   *prometheus.CounterVec
 
 	reloads         *prometheus.CounterVec
 	reloadSucceeded prometheus.Gauge
@@ -136,14 +133,13 @@ func (m *Metrics) registerConnections() {
 
 func (m *Metrics) registerInspection() {
 	m.findings = m.counters("warder_findings_total", "Findings, repeats included, by rule, severity and action.", "rule", "severity", "action")
-	m.verdicts = m.counters("warder_verdicts_total", "Verdicts on Produce partitions, by verdict (allowed, denied).", "verdict")
+	m.verdicts = m.counters("warder_verdicts_total", "Verdicts on Produce partitions, by verdict (allowed, would_block, denied).", "verdict")
 	m.inspected = m.counters("warder_inspected_total", "What rules looked into, by unit (batch, record).", "unit")
 	m.uninspected = m.counters("warder_uninspected_total", "Messages and batches that passed without inspection although a rule or the address rewriting wanted them, by reason.", "reason")
 	m.uninspectedBytes = m.counters("warder_uninspected_bytes_total", "Bytes of what warder_uninspected_total counts, by reason.", "reason")
 	m.dropped = m.counters("warder_events_dropped_total", "Events and findings dropped because a queue was full, by queue.", "queue")
 	m.rulePanics = m.counters("warder_rule_panics_total", "Defects caught inside a rule, by rule.", "rule")
-	m.entries = m.gauges("warder_state_entries", "Entries held, by store.", "store")
-	m.evictions = m.counters("warder_state_evictions_total", "Entries evicted because a store was full, by store.", "store")
+	m.suppressed = m.counters("warder_suppressed_total", "Findings silenced by a suppression, by rule.", "rule")
 	m.sinkFailures = m.counters("warder_sink_failures_total", "Findings that a sink could not deliver, by sink.", "sink")
 	m.consequences = m.counter("warder_denied_consequences_total", "OUT_OF_ORDER_SEQUENCE_NUMBER answers of brokers that follow from a batch that a rule refused.")
 	m.lookups = m.counters("warder_lookups_total", "warder's own questions to the cluster, by what is asked, carrier (own, in_band) and outcome.", "question", "carrier", "outcome")
@@ -221,5 +217,3 @@ func (m *Metrics) skipped(reason string, bytes int) {
 	m.uninspected.WithLabelValues(reason).Inc()
 	m.uninspectedBytes.WithLabelValues(reason).Add(float64(bytes))
 }
-
-func nodeLabel(id int32) string { return strconv.Itoa(int(id)) }

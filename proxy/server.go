@@ -81,6 +81,7 @@ func New(o Options) (*Server, error) {
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
 	}
+	s.metrics.Observe(s.engine)
 	s.topology = newTopology(s.changed)
 	s.hard, s.cut = context.WithCancelCause(context.Background())
 	var err error

@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"warder/rules"
+	"warder/rules/engine"
+)
+
+// Meter is what the engine counts with.
+func (m *Metrics) Meter() engine.Meter {
+	batches, records := m.inspected.WithLabelValues("batch"), m.inspected.WithLabelValues("record")
+	return engine.Meter{
+		Finding: func(rule string, s rules.Severity, a rules.Action) {
+			m.findings.WithLabelValues(rule, s.String(), a.String()).Inc()
+		},
+		Suppressed: func(rule string) { m.suppressed.WithLabelValues(rule).Inc() },
+		Verdict: func(v engine.Verdict, partitions int) {
+			m.verdicts.WithLabelValues(string(v)).Add(float64(partitions))
+		},
+		Inspected: func(b, r int) {
+			batches.Add(float64(b))
+			records.Add(float64(r))
+		},
+		Uninspected: func(reason engine.Reason, bytes int) { m.skipped(string(reason), bytes) },
+		Dropped:     func(queue string, n int) { m.dropped.WithLabelValues(queue).Add(float64(n)) },
+		SinkError:   func(sink string) { m.sinkFailures.WithLabelValues(sink).Inc() },
+		Panic:       func(rule string) { m.rulePanics.WithLabelValues(rule).Inc() },
+	}
+}
+
+// storeCollector shows the size of every bounded store at the time of a scrape.
+type storeCollector struct {
+	stores  func() []engine.StoreSize
+	entries *prometheus.Desc
+	evicted *prometheus.Desc
+}
+
+// Observe shows the stores of e from now on.
+func (m *Metrics) Observe(e *engine.Engine) {
+	m.Registry.MustRegister(&storeCollector{
+		stores:  e.Stores,
+		entries: prometheus.NewDesc("warder_state_entries", "Entries held, by store.", []string{"store"}, nil),
+		evicted: prometheus.NewDesc("warder_state_evictions_total", "Entries evicted because a store was full, by store.", []string{"store"}, nil),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.entries
+	ch <- c.evicted
+}
+
+// Collect implements prometheus.Collector.
+func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.stores() {
+		ch <- prometheus.MustNewConstMetric(c.entries, prometheus.GaugeValue, float64(s.Len), s.Name)
+		ch <- prometheus.MustNewConstMetric(c.evicted, prometheus.CounterValue, float64(s.Evicted), s.Name)
+	}
+}
