@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"warder/test/e2e/clients/godriver"
+)
+
+// producer is an open producer; without acks it has no offsets to tell.
+type producer struct {
+	sarama.AsyncProducer
+	acks0 bool
+}
+
+var producers = godriver.Handles[*producer]{Prefix: "p"}
+
+var producerOperations = map[string]godriver.Operation{
+	"producer_open": producerOpen, "produce": produce, "producer_close": producerClose, "send_offsets": sendOffsets,
+	// Nothing is buffered: produce waited for every outcome.
+	"flush":  onProducer(func(sarama.AsyncProducer) error { return nil }),
+	"begin":  onProducer(sarama.AsyncProducer.BeginTxn),
+	"commit": onProducer(sarama.AsyncProducer.CommitTxn),
+	"abort":  onProducer(sarama.AsyncProducer.AbortTxn),
+}
+
+var codecs = map[string]sarama.CompressionCodec{
+	"": sarama.CompressionNone, "none": sarama.CompressionNone, "gzip": sarama.CompressionGZIP, "snappy": sarama.CompressionSnappy,
+	"lz4": sarama.CompressionLZ4, "zstd": sarama.CompressionZSTD,
+}
+
+var acks = map[string]sarama.RequiredAcks{"": sarama.WaitForAll, "all": sarama.WaitForAll, "1": sarama.WaitForLocal, "0": sarama.NoResponse}
+
+func onProducer(operation func(sarama.AsyncProducer) error) godriver.Operation {
+	return func(r *godriver.Request) (any, error) {
+		p, err := producers.Get(r.Handle)
+		if err != nil {
+			return nil, err
+		}
+		return godriver.Within(limit, r.Op, func() (any, error) { return nil, operation(p.AsyncProducer) })
+	}
+}
+
+func producerOpen(r *godriver.Request) (any, error) {
+	config, err := configure(&r.Conn)
+	if err != nil {
+		return nil, err
+	}
+	p := &config.Producer
+	p.Return.Successes, p.Return.Errors = true, true
+	p.Partitioner = sarama.NewManualPartitioner
+	p.RequiredAcks, p.Compression = acks[r.Acks], codecs[r.Codec]
+	p.Flush.Frequency = r.Linger()
+	p.Timeout = godriver.Millis(r.RequestTimeoutMs, 10000)
+	// sarama has no delivery timeout, only tries with a pause between them.
+	p.Retry.Max = max(1, int(godriver.Millis(r.DeliveryTimeoutMs, 30000)/p.Retry.Backoff))
+	// It has one limit, for batches of a partition.
+	p.MaxMessageBytes = godriver.Or(godriver.Or(r.BatchBytes, r.MaxRequestBytes), p.MaxMessageBytes)
+	p.Idempotent, p.Transaction.ID = r.IsIdempotent(), r.TransactionalID
+	config.Net.MaxOpenRequests = godriver.Or(r.MaxInFlight, 5)
+	if p.Idempotent {
+		config.Net.MaxOpenRequests = 1 // it refuses more
+	}
+	return godriver.Within(limit, r.Op, func() (any, error) {
+		async, err := sarama.NewAsyncProducer(r.Conn.Brokers(), config)
+		if err != nil {
+			return nil, err
+		}
+		go deliver(async)
+		return producers.Add(&producer{async, r.Acks == "0"}), nil
+	})
+}
+
+// outcome rides on a message to where its end is told.
+type outcome func(offset int64, err error)
+
+// deliver hands out outcomes until the producer is closed.
+func deliver(p sarama.AsyncProducer) {
+	successes, failures := p.Successes(), p.Errors()
+	for successes != nil || failures != nil {
+		select {
+		case m, open := <-successes:
+			if !open {
+				successes = nil
+				continue
+			}
+			m.Metadata.(outcome)(m.Offset, nil)
+		case e, open := <-failures:
+			if !open {
+				failures = nil
+				continue
+			}
+			e.Msg.Metadata.(outcome)(-1, e.Err)
+		}
+	}
+}
+
+func produce(r *godriver.Request) (any, error) {
+	p, err := producers.Get(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	send := func(rec godriver.Record, done func(int64, error)) {
+		p.Input() <- toSarama(r.Topic, rec, func(offset int64, err error) {
+			if p.acks0 {
+				offset = -1
+			}
+			done(offset, err)
+		})
+	}
+	return godriver.Produce(r, send, describe), nil
+}
+
+func toSarama(topic string, r godriver.Record, done outcome) *sarama.ProducerMessage {
+	m := &sarama.ProducerMessage{Topic: topic, Partition: r.Partition, Metadata: done}
+	if r.Key != nil {
+		m.Key = sarama.ByteEncoder(r.Key)
+	}
+	if r.Value != nil {
+		m.Value = sarama.ByteEncoder(r.Value)
+	}
+	for _, h := range r.Headers {
+		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h.Name), Value: h.Value})
+	}
+	if r.Timestamp != 0 {
+		m.Timestamp = time.UnixMilli(r.Timestamp)
+	}
+	return m
+}
+
+func producerClose(r *godriver.Request) (any, error) {
+	p, err := producers.Take(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	// Close reads the outcomes itself, and so would compete with deliver; what it would return was reported there.
+	p.AsyncClose()
+	return nil, nil
+}
+
+func sendOffsets(r *godriver.Request) (any, error) {
+	p, err := producers.Get(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	metadata, positions := &sarama.ConsumerGroupMetadata{GroupID: r.Group, GenerationID: -1}, r.Offsets
+	if r.Consumer != "" {
+		m, err := members.Get(r.Consumer)
+		if err != nil {
+			return nil, err
+		}
+		if metadata = m.metadata(); metadata == nil {
+			return nil, errors.New("the member is in no generation of its group")
+		}
+		if positions == nil {
+			positions = m.Positions()
+		}
+	}
+	offsets := map[string][]*sarama.PartitionOffsetMetadata{}
+	for name, at := range positions {
+		topic, partition, err := godriver.SplitPartition(name)
+		if err != nil {
+			return nil, err
+		}
+		offsets[topic] = append(offsets[topic], &sarama.PartitionOffsetMetadata{Partition: partition, Offset: at, LeaderEpoch: -1})
+	}
+	if r.Consumer == "" {
+		return nil, p.AddOffsetsToTxn(offsets, r.Group)
+	}
+	return nil, p.AddOffsetsToTxnWithGroupMetadata(offsets, metadata)
+}
