@@ -47,9 +47,9 @@ func producerOptions(r *godriver.Request) []kgo.Opt {
 	if !r.IsIdempotent() {
 		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(godriver.Or(r.MaxInFlight, 5)))
 	}
-	// kgo has one limit for a batch; the request as a whole may have 100 MiB anyway.
+	// kgo has one limit for a batch, of 1 KiB at least; the request as a whole may have 100 MiB anyway.
 	if bytes := godriver.Or(r.BatchBytes, r.MaxRequestBytes); bytes > 0 {
-		opts = append(opts, kgo.ProducerBatchMaxBytes(int32(bytes)))
+		opts = append(opts, kgo.ProducerBatchMaxBytes(max(1<<10, int32(bytes))))
 	}
 	if r.TransactionalID != "" {
 		opts = append(opts, kgo.TransactionalID(r.TransactionalID))

@@ -56,8 +56,11 @@ func producerOpen(r *godriver.Request) (any, error) {
 	p.Timeout = godriver.Millis(r.RequestTimeoutMs, 10000)
 	// sarama has no delivery timeout, only tries with a pause between them.
 	p.Retry.Max = max(1, int(godriver.Millis(r.DeliveryTimeoutMs, 30000)/p.Retry.Backoff))
-	// It has one limit, for batches of a partition.
-	p.MaxMessageBytes = godriver.Or(godriver.Or(r.BatchBytes, r.MaxRequestBytes), p.MaxMessageBytes)
+	p.MaxMessageBytes = max(p.MaxMessageBytes, r.MaxRequestBytes, r.BatchBytes)
+	// It has no size of a batch to aim at, only limits: batches too small for two records are asked for so.
+	if r.BatchBytes > 0 && r.BatchBytes < smallestRecord {
+		p.Flush.MaxMessages = 1
+	}
 	p.Idempotent, p.Transaction.ID = r.IsIdempotent(), r.TransactionalID
 	config.Net.MaxOpenRequests = godriver.Or(r.MaxInFlight, 5)
 	if p.Idempotent {
@@ -75,6 +78,9 @@ func producerOpen(r *godriver.Request) (any, error) {
 
 // outcome rides on a message to where its end is told.
 type outcome func(offset int64, err error)
+
+// smallestRecord is less than any record takes in sarama's reckoning.
+const smallestRecord = 36
 
 // deliver hands out outcomes until the producer is closed.
 func deliver(p sarama.AsyncProducer) {
