@@ -107,6 +107,12 @@ func TestEndpointsOfOlderVersionsAreUnknownTags(t *testing.T) {
 	if patch, err := protocol.WalkFetchResponse(15, protocol.NewMemoryCursor(body), shout); len(patch.Replace) > 0 || err != nil {
 		t.Errorf("patch % x, error %v", patch.Replace, err)
 	}
+	produce := kmsg.NewPtrProduceResponse()
+	produce.Version = 9
+	produce.UnknownTags.Set(0, []byte("not endpoints"))
+	if _, changed, err := protocol.RewriteProduceEndpoints(nil, 9, produce.AppendTo(nil), shout); changed || err != nil {
+		t.Errorf("Produce: changed %v, error %v", changed, err)
+	}
 }
 
 // applyPatch passes a body through WalkFetchResponse as a session does.
@@ -164,6 +170,7 @@ func TestPatchForEveryLengthOfHost(t *testing.T) {
 					t.Fatalf("host of %d for one of %d: brokers %+v", n, len(host), got.Brokers)
 				}
 				checkTagsKept(t, resp, got)
+				checkTags(t, patched)
 				if bytes.Contains(patched, []byte(host)) {
 					t.Fatalf("host of %d: the broker's own is still there", n)
 				}
@@ -201,19 +208,24 @@ func checkTagsKept(t *testing.T, before, after *kmsg.FetchResponse) {
 func TestPatchKeepsTagsInOrder(t *testing.T) {
 	for n := 1; n < 12; n++ {
 		patched := applyPatch(t, 16, oneBroker("broker-1", 1).AppendTo(nil), mapping{strings.Repeat("w", n)}.endpoint)
-		size := tailSize(t, 16, patched)
-		tail := patched[len(patched)-size:]
-		r, last := wire.NewReader(tail), -1
-		for range r.TagCount() {
-			number, _ := r.Tag()
-			if int(number) <= last {
-				t.Fatalf("host of %d: tag %d after %d in % x", n, number, last, tail)
-			}
-			last = int(number)
+		checkTags(t, patched)
+	}
+}
+
+// checkTags requires the tags that end a Fetch response to be in order, and the
+// body to end with them. kmsg sees neither.
+func checkTags(t *testing.T, body []byte) {
+	t.Helper()
+	r, last := wire.NewReader(body[len(body)-tailSize(t, 16, body):]), -1
+	for range r.TagCount() {
+		number, _ := r.Tag()
+		if int(number) <= last {
+			t.Fatalf("tag %d after %d in % x", number, last, body)
 		}
-		if r.Err() != nil || r.Remaining() > 0 {
-			t.Fatalf("host of %d: %d bytes left, error %v in % x", n, r.Remaining(), r.Err(), tail)
-		}
+		last = int(number)
+	}
+	if r.Err() != nil || r.Remaining() > 0 {
+		t.Fatalf("%d bytes left, error %v in % x", r.Remaining(), r.Err(), body)
 	}
 }
 

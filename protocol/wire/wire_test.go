@@ -163,6 +163,13 @@ func TestReaderTakesOddNullsAsJavaDoes(t *testing.T) {
 	}
 }
 
+func TestTagCountNeverExceedsTheBytesLeft(t *testing.T) {
+	r := wire.NewReader([]byte{3, 1, 0})
+	if n := r.TagCount(); n != 0 || !errors.Is(r.Err(), wire.ErrShort) {
+		t.Errorf("%d tags in two bytes, error %v", n, r.Err())
+	}
+}
+
 func TestUvarintWidths(t *testing.T) {
 	for _, v := range []uint32{0, 1, 127, 128, 16383, 16384, 1<<21 - 1, 1 << 21, 1<<28 - 1, 1 << 28, math.MaxUint32} {
 		shortest := wire.AppendUvarint(nil, v)
