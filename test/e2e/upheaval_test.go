@@ -107,9 +107,7 @@ func all(lanes []*lane, step func(*lane)) {
 func (l *lane) open() {
 	l.topic = l.create(l.side.topic("t"), 2, 3, nil)
 	for p := range 2 {
-		if err := l.lead(p, 2); err != nil {
-			l.fail("%w", err)
-		}
+		l.until("broker 2 to lead", 30*time.Second, func() error { return l.lead(p, 2) })
 	}
 	l.reader = l.member(l.side.topic("g"), l.topic, "classic")
 	l.share([]int{2}, l.reader)
@@ -175,7 +173,12 @@ func underLoad(ctx context.Context, lanes []*lane, n int64) error {
 }
 
 // moveLeaders moves every lane's leaders three times, all brokers staying up.
-func moveLeaders(ctx context.Context, lanes []*lane) error {
+func moveLeaders(ctx context.Context, lanes []*lane) (err error) {
+	defer func() {
+		if f, ok := recover().(failure); ok {
+			err = f.err
+		}
+	}()
 	for step, broker := range []int{3, 1, 2} {
 		if err := underLoad(ctx, lanes, int64((step+1)*300)); err != nil {
 			return err
@@ -183,9 +186,7 @@ func moveLeaders(ctx context.Context, lanes []*lane) error {
 		for _, l := range lanes {
 			for p := range 2 {
 				if l.err == nil && l.skip == "" {
-					if err := l.lead(p, broker); err != nil {
-						return err
-					}
+					l.until("another leader", 30*time.Second, func() error { return l.lead(p, broker) })
 				}
 			}
 		}
