@@ -88,7 +88,9 @@ func (o Observation) Key(k KeyKind) string {
 
 // TransactionEnded says that a transaction was committed or aborted: EndTxn was
 // answered without error, or InitProducerId with the same transactional id
-// was, which aborts what was open.
+// was, which aborts what was open (Committed false). ProducerID and
+// ProducerEpoch are those of the EndTxn request, which the transaction's batches
+// carry too, or of the InitProducerId response.
 type TransactionEnded struct {
 	At              time.Time
 	Client          *Identity

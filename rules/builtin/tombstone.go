@@ -207,13 +207,17 @@ func topicText(t *rules.Topic) string {
 }
 
 func (s *tombstones) consequence() string {
-	switch {
-	case !s.topic.Cleanup.Known():
-		return "if it is compacted, compaction will delete what they stand for"
-	case s.count == 1:
-		return "compaction will delete the key"
+	if !s.topic.Cleanup.Known() {
+		return "if the topic is compacted, that deletes " + s.keysText()
 	}
-	return "compaction will delete the keys"
+	return "compaction will delete " + s.keysText()
+}
+
+func (s *tombstones) keysText() string {
+	if s.count == 1 {
+		return "the key"
+	}
+	return "the keys"
 }
 
 func (s *tombstones) advice(blocked bool) string {

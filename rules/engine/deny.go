@@ -43,7 +43,7 @@ func (g *Gate) deny(req *protocol.ProduceRequest) (again bool) {
 		case r != nil:
 			d.Code, d.Message, d.RecordErrors = r.code, r.message, r.errors
 		case whole:
-			d.Code, d.Message = g.refused[0].code, g.togetherText(&g.refused[0])
+			d.Code, d.Message = g.refused[0].code, togetherText(&g.refused[0])
 		default:
 			continue
 		}
@@ -154,6 +154,7 @@ func (g *Gate) message(a *activeRule, c *rules.Case) string {
 
 // togetherText is the message for a partition that is refused only because
 // another one of its request is.
-func (g *Gate) togetherText(r *refusal) string {
-	return rules.Excerpt("warder: refused together with another partition of the same request, so that no record is lost to reused sequence numbers. That one's reason: "+r.message, maxMessage)
+func togetherText(r *refusal) string {
+	return fmt.Sprintf("warder: rule %s refused %s-%d of the same request, and with it all of the request, since what this client sends next could be lost otherwise. The reason stands with that partition.",
+		r.rule.spec.ID, rules.Excerpt(r.topic, 80), r.partition)
 }

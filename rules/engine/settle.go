@@ -11,6 +11,8 @@ const wholeRequest = -1
 // refusal is a partition that a rule on block has denied.
 type refusal struct {
 	ordinal    int
+	topic      string
+	partition  int32
 	rule       *activeRule
 	code       int16
 	message    string
@@ -97,6 +99,9 @@ func (g *Gate) refuse(a *activeRule, c *rules.Case, ordinal int) {
 			acksZero: c.Denials[0].AcksZero,
 		})
 		r = &g.refused[len(g.refused)-1]
+		if ordinal != wholeRequest {
+			r.topic, r.partition = g.batch.Topic.Name, g.batch.Partition
+		}
 	}
 	if h := g.batch.Header; h != nil && h.ProducerID >= 0 {
 		r.idempotent = true

@@ -1,0 +1,48 @@
+// Package ruletest runs the cases of a rule: text files that say what clients
+// do, what becomes of it, and what is found, in virtual time.
+//
+// A case is a txtar archive:
+//
+//	What the case shows, for people.
+//	-- config --
+//	rules:
+//	  tombstone: {action: block}
+//	-- topics --
+//	users compact
+//	orders delete
+//	-- traffic --
+//	profile-svc produces users/3: k1=one k2=null
+//	  => users/3 refused POLICY_VIOLATION, records 1
+//	-- findings --
+//	0s tombstone critical block ...
+//
+// Traffic is one thing a line:
+//
+//	client shop id=shop-1 software=apache-kafka-java/4.1.0 principal=User:shop remote=10.0.0.1:5000
+//	shop produces users/3: k1=one k2=null k3=@big k4=null{x-allow-delete:yes}
+//	  and users/4: k5=five
+//	shop produces (acks=0 codec=lz4 version=9 txn=T pid=7/0 seq=5) users/3: k1=null
+//	shop commits T pid=7/0
+//	shop aborts T pid=7/0
+//	shop reconnects
+//	wait 30s
+//	topic users is compact,delete     (or: unknown, deleted)
+//	reload other-config               (a section of the archive)
+//
+// A client that was not declared has its own name as client id and is a Java
+// client. A record is key=value and may carry {header:value}; null is null,
+// "" is empty, @name is the text of a section. After each `produces` stands
+// what becomes of it, one line for each sentence:
+//
+//	=> allowed
+//	=> TOPIC/P refused CODE, records I J
+//	=> TOPIC/P says: the message of the error
+//	=> connection closed     (or: dropped, for acks=0)
+//
+// Findings are compared as text; `go test -run Case -update` writes them.
+//
+// Every case runs once for each codec and form of request, unless its traffic
+// chooses one: what a rule thinks must not depend on how records travel. Rules
+// are given copies that are overwritten after each call, so one that keeps a
+// view fails its own case.
+package ruletest

@@ -1,0 +1,189 @@
+package ruletest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"warder/configs"
+	"warder/protocol/records"
+	"warder/rules"
+	"warder/rules/engine"
+	"warder/rules/sink"
+	"warder/rules/state"
+)
+
+var update = flag.Bool("update", false, "write the findings sections of the cases")
+
+// start is when virtual time begins.
+var start = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
+
+// form is how requests travel.
+type form struct {
+	codec   records.Codec
+	version int16
+}
+
+// forms are tried for every case: every codec, and the versions that name
+// topics by id, are flexible, and are neither.
+var forms = []form{
+	{records.None, 13}, {records.Gzip, 12}, {records.Snappy, 9}, {records.LZ4, 8}, {records.Zstd, 7}, {records.None, 3},
+}
+
+// Run runs every case in dir against the rules of the table.
+func Run(t *testing.T, specs []rules.Spec, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in %s: %v", dir, err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range forms {
+			name := fmt.Sprintf("%s/v%d-%s", strings.TrimSuffix(filepath.Base(file), ".txtar"), f.version, f.codec)
+			t.Run(name, func(t *testing.T) {
+				got := play(t, specs, archive, f)
+				if *update && i == 0 {
+					write(t, file, archive, got)
+				}
+				if diff := cmp.Diff(strings.Split(section(archive, "findings"), "\n"), strings.Split(got, "\n")); diff != "" {
+					t.Errorf("findings (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// stage is one run of one case.
+type stage struct {
+	t        *testing.T
+	archive  *txtar.Archive
+	form     form
+	engine   *engine.Engine
+	topics   *state.Topics
+	ids      map[string][16]byte
+	now      time.Time
+	clients  map[string]*client
+	findings strings.Builder
+}
+
+// client is one session.
+type client struct {
+	identity *rules.Identity
+	gate     *engine.Gate
+	producer int64
+	seq      map[string]int32
+}
+
+func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {
+	t.Helper()
+	s := &stage{
+		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start,
+		ids: map[string][16]byte{}, clients: map[string]*client{},
+	}
+	inspect := configs.Default().Inspect
+	e, err := engine.New(engine.Options{
+		Cluster: "test", Specs: scrambled(specs), Topics: s.topics, Sinks: []sink.Sink{s},
+		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },
+		Meter: engine.Meter{Panic: func(rule string) { t.Errorf("rule %s panicked", rule) }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.engine = e
+	s.configure("config")
+	for line := range lines(section(archive, "topics")) {
+		name, policy, _ := strings.Cut(line, " ")
+		s.setTopic(name, strings.TrimSpace(policy))
+	}
+	s.traffic(section(archive, "traffic"))
+	for _, c := range s.clients {
+		c.gate.Close()
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return s.findings.String()
+}
+
+// configure makes a section of the archive the live configuration.
+func (s *stage) configure(name string) {
+	s.t.Helper()
+	text := "upstream: {bootstrap: [\"kafka:9092\"]}\n" + section(s.archive, name)
+	c, err := configs.Parse(name, []byte(text), nil, configs.Overrides{Now: func() time.Time { return s.now }})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.engine.Configure(c.Rules, c.Suppressions); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// setTopic makes a topic known, its policy too unless that is "unknown".
+func (s *stage) setTopic(name, policy string) {
+	id, ok := s.ids[name]
+	if !ok {
+		id = [16]byte{15: byte(len(s.ids) + 1)}
+		s.ids[name] = id
+	}
+	s.topics.Learn(name, id, 12)
+	switch policy {
+	case "unknown":
+		s.topics.ForgetConfig(name)
+	case "deleted":
+		s.topics.Delete(name)
+	default:
+		s.topics.LearnConfig(name, policy, s.now)
+	}
+}
+
+// pass lets virtual time pass, second by second.
+func (s *stage) pass(d time.Duration) {
+	for end := s.now.Add(d); s.now.Before(end); {
+		s.now = s.now.Add(time.Second)
+		s.engine.Tick(s.now)
+	}
+}
+
+func section(a *txtar.Archive, name string) string {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+// lines gives the lines that say something.
+func lines(text string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			if line != "" && !strings.HasPrefix(line, "#") && !yield(line) {
+				return
+			}
+		}
+	}
+}
+
+func write(t *testing.T, file string, a *txtar.Archive, findings string) {
+	t.Helper()
+	for i := range a.Files {
+		if a.Files[i].Name == "findings" {
+			a.Files[i].Data = []byte(findings)
+		}
+	}
+	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
