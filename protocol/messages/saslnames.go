@@ -28,8 +28,8 @@ func plainName(token []byte) string {
 // scramName reads the client-first-message of RFC 5802:
 // n,[a=authzid],[m=...,]n=name,r=nonce[,extensions].
 func scramName(token []byte) string {
-	parts := strings.Split(string(token[:min(len(token), maxScramFirst)]), ",")
-	if len(parts) < 4 || len(token) > maxScramFirst || parts[0] != "n" && parts[0] != "y" {
+	parts := strings.Split(string(token[:min(len(token), maxHeader)]), ",")
+	if len(parts) < 4 || len(token) > maxHeader || parts[0] != "n" && parts[0] != "y" {
 		return ""
 	}
 	authzid, attributes := parts[1], parts[2:]
@@ -51,9 +51,9 @@ func scramName(token []byte) string {
 	return scramUnescape(name)
 }
 
-// maxScramFirst bounds the client-first-message that is looked at, in bytes. Kafka's own
-// has a nonce of about 30.
-const maxScramFirst = 8 << 10
+// maxHeader bounds how much of a token is searched for a name, in bytes; the
+// claims of OAUTHBEARER apart.
+const maxHeader = 8 << 10
 
 // scramUnescape undoes =2C and =3D; any other use of = is an error.
 func scramUnescape(s string) string {
@@ -85,10 +85,11 @@ func scramUnescape(s string) string {
 // task, whose acceptance is waited for.
 func oauthBearerName(token []byte) string {
 	header, rest, found := bytes.Cut(token, []byte{1})
-	if !found || !bytes.HasPrefix(header, []byte("n,")) || !bytes.HasSuffix(header, []byte{','}) {
+	gs2 := bytes.Split(header[:min(len(header), maxHeader)], []byte{','})
+	if !found || len(gs2) != 3 || string(gs2[0]) != "n" || len(gs2[2]) > 0 {
 		return ""
 	}
-	if authzid, ok := bytes.CutPrefix(header[2:len(header)-1], []byte("a=")); ok && len(header) > 3 {
+	if authzid, ok := bytes.CutPrefix(gs2[1], []byte("a=")); ok && len(authzid) > 0 {
 		return scramUnescape(string(authzid))
 	}
 	for pair := range bytes.SplitSeq(rest, []byte{1}) {
