@@ -1,0 +1,158 @@
+package house
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"warder/configs"
+	"warder/rules/builtin"
+)
+
+// block is a fenced block of a Markdown page.
+type block struct {
+	language, text string
+	line           int
+	marked         bool // <!-- test --> stands on the line before
+}
+
+func blocks(page string) []block {
+	var all []block
+	var open *block
+	before := ""
+	for number, line := range strings.Split(page, "\n") {
+		fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case isFence && open == nil:
+			open = &block{language: fence, line: number + 1, marked: strings.TrimSpace(before) == "<!-- test -->"}
+		case isFence:
+			all = append(all, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+		if strings.TrimSpace(line) != "" {
+			before = line
+		}
+	}
+	return all
+}
+
+var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"}
+
+// Marked commands run as they stand, in an empty directory, with warder on the
+// path.
+func TestMarkedCommandsWork(t *testing.T) {
+	bin, err := filepath.Abs(filepath.Join(root, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, b := range blocks(read(t, page)) {
+			if !b.marked || b.language != "sh" {
+				continue
+			}
+			if !exists("bin/warder") {
+				t.Skip("SKIP: bin/warder is not built; `make test` builds it first")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", b.text)
+			cmd.Dir = t.TempDir()
+			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s:%d: %v\n%s\n%s", page, b.line, err, b.text, out)
+			}
+			cancel()
+		}
+	}
+}
+
+// YAML in the pages is configuration that loads.
+func TestConfigurationInPagesLoads(t *testing.T) {
+	var ids []string
+	for _, s := range builtin.Specs() {
+		ids = append(ids, s.ID)
+	}
+	found := 0
+	for _, page := range append(pages, "docs/rules/tombstone.md") {
+		if !exists(page) {
+			continue // its own test says so
+		}
+		for _, b := range blocks(read(t, page)) {
+			if b.language != "yaml" {
+				continue
+			}
+			found++
+			var env []string
+			if !strings.Contains(b.text, "upstream:") { // a part of a file
+				env = []string{"WARDER_UPSTREAM=kafka:9092"}
+			}
+			if _, err := configs.Parse(page, []byte(b.text), env, configs.Overrides{Rules: ids}); err != nil {
+				t.Errorf("%s:%d: %v", page, b.line, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no configuration is shown anywhere")
+	}
+}
+
+func TestMakeTargetsInPagesExist(t *testing.T) {
+	makefile := read(t, "Makefile")
+	mention := regexp.MustCompile("(?m)(?:`|^)make ([a-z0-9-]+)")
+	found := 0
+	for _, page := range append(pages, ".ci/run") {
+		for _, m := range mention.FindAllStringSubmatch(read(t, page), -1) {
+			found++
+			if !strings.Contains(makefile, "\n"+m[1]+":") {
+				t.Errorf("%s mentions `make %s`, which does not exist", page, m[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page mentions make")
+	}
+}
+
+// Links within the repository lead somewhere.
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, name := range files() {
+		if !strings.HasSuffix(name, ".md") || strings.Contains(name, "testdata/") {
+			continue
+		}
+		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
+			if target := filepath.ToSlash(filepath.Join(filepath.Dir(name), m[1])); !exists(target) {
+				t.Errorf("%s links to %s, which does not exist", name, m[1])
+			}
+		}
+	}
+}
+
+// A test that a page names as proof exists.
+func TestTestsNamedInPagesExist(t *testing.T) {
+	declared := map[string]bool{}
+	for _, s := range sources() {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(s.text, -1) {
+			declared[m[1]] = true
+		}
+	}
+	for _, page := range append(pages, "CHANGELOG.md", "test/fixtures/README.md", "test/e2e/README.md") {
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`").FindAllStringSubmatch(read(t, page), -1) {
+			if !declared[m[1]] {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
+			}
+		}
+	}
+}
+
+func TestChangelogHasAnUnreleasedPart(t *testing.T) {
+	if !strings.Contains(read(t, "CHANGELOG.md"), "\n## Unreleased\n") {
+		t.Error("CHANGELOG.md has no part `## Unreleased`")
+	}
+}

@@ -1,0 +1,105 @@
+package house
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"warder/protocol"
+	"warder/proxy"
+	"warder/rules/builtin"
+)
+
+const generated = "<!-- Generated from the declarations by `make docs`; do not edit. -->\n"
+
+// TestReferencePagesAreFresh compares docs/reference with what the declarations
+// say. (config.md is made in configs.)
+func TestReferencePagesAreFresh(t *testing.T) {
+	for name, text := range map[string]string{"metrics.md": metricsPage(t), "rules.md": rulesPage(), "apis.md": apisPage()} {
+		path := filepath.Join(root, "docs/reference", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, []byte(text)) {
+			t.Errorf("docs/reference/%s is stale: run `make docs` and commit the result (%v)", name, err)
+		}
+	}
+}
+
+// metricsPage lists what the registry holds; kinds and labels come from the
+// descriptions, since families without a sample are not gathered.
+func metricsPage(t *testing.T) string {
+	t.Helper()
+	descriptions := make(chan *prometheus.Desc, 1000)
+	proxy.NewMetrics().Registry.Describe(descriptions)
+	close(descriptions)
+	var rows []string
+	for d := range descriptions {
+		name, help, labels := parts(t, d.String())
+		if !strings.HasPrefix(name, "warder_") {
+			continue // Go's and the process's own, known everywhere
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", name, labels, help))
+	}
+	slices.Sort(rows)
+	return generated + "# Metrics reference\n\nServed at `/metrics` of the admin interface, beside the usual `go_` and `process_` metrics. Labels have closed sets\nof values: APIs, reasons, rules and listeners; none carries a key, a member id or the address of a client.\n\n| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
+}
+
+// parts reads what a description prints: its fields are not exported.
+func parts(t *testing.T, desc string) (name, help, labels string) {
+	t.Helper()
+	field := func(key string) string {
+		_, after, ok := strings.Cut(desc, key+": \"")
+		if !ok {
+			t.Fatalf("description %s", desc)
+		}
+		value, _, _ := strings.Cut(after, "\", ")
+		return strings.TrimSuffix(value, "\"}")
+	}
+	_, list, _ := strings.Cut(desc, "variableLabels: {")
+	list = strings.TrimSuffix(strings.TrimSuffix(list, "}"), "}")
+	for label := range strings.SplitSeq(list, ",") {
+		if label = strings.TrimSpace(label); label != "" {
+			labels += ", `" + label + "`"
+		}
+	}
+	return field("fqName"), field("help"), strings.TrimPrefix(labels, ", ")
+}
+
+func rulesPage() string {
+	var b strings.Builder
+	b.WriteString(generated + "# Rules reference\n\n`warder rules explain RULE` shows the same pages. A rule that can block does so only where `action: block` says so.\n\n| rule | by default | can block | severity | what it finds |\n|---|---|---|---|---|\n")
+	for _, s := range builtin.Specs() {
+		block := "no"
+		if s.CanBlock {
+			block = "yes"
+		}
+		fmt.Fprintf(&b, "| [%s](../rules/%s.md) | `%s` | %s | %s | %s |\n", s.ID, s.ID, s.Default, block, s.Severity, s.Summary)
+	}
+	return b.String()
+}
+
+func apisPage() string {
+	var b strings.Builder
+	b.WriteString(generated + "# APIs reference\n\nThe Kafka APIs that warder knows, the versions it lets clients use, and what it does with them. Clients are not\noffered others; see `pass_unknown_apis`.\n\n| API | key | versions | flexible from | treatment |\n|---|---|---|---|---|\n")
+	for _, a := range protocol.APIs() {
+		versions, flexible := fmt.Sprintf("%d-%d", a.Min, a.Max), fmt.Sprint(a.FlexibleFrom)
+		if a.Max < a.Min {
+			versions = "none"
+		}
+		if a.FlexibleFrom < 0 {
+			flexible = "never"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s |\n", a.Name, a.Key, versions, flexible, a.Treatment)
+	}
+	return b.String()
+}
