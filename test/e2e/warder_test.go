@@ -82,11 +82,12 @@ func startBareWarder(ctx context.Context, name string, cluster *kafka.Cluster) (
 	if p := warders.all[name]; p != nil {
 		return p, nil
 	}
-	first, err := kafka.Ports(brokerPorts + 1)
+	const pool = 100 // ports behind the address that warder keeps for brokers when told nothing else
+	first, err := kafka.Ports(pool + 2)
 	if err != nil {
 		return nil, err
 	}
-	addr, admin := hostPort(first), hostPort(first+brokerPorts)
+	addr, admin := hostPort(first), hostPort(first+pool+1)
 	p := &proxy{name: name, addr: map[string]string{"plain": addr}}
 	p.args = []string{"run", "--upstream", cluster.Bootstrap(kafka.Plaintext), "--listen", addr, "--admin", admin}
 	return p, p.begin(ctx)
