@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,8 @@ func (m mapping) mapFetchBrokers(resp *kmsg.FetchResponse) {
 }
 
 func TestRewriteFetchEndpointsAgreesWithKmsg(t *testing.T) {
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp, m := g.fetchResponse(version), g.mapping()
 		body := resp.AppendTo(nil)
 		out, changed, err := protocol.RewriteFetchEndpoints([]byte("head"), version, body, m.endpoint)
@@ -72,7 +74,8 @@ func TestRewriteFetchEndpointsAgreesWithKmsg(t *testing.T) {
 }
 
 func TestRewriteProduceEndpointsAgreesWithKmsg(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp, m := g.produceResponse(version), g.mapping()
 		body := append(resp.AppendTo(nil), "trailing"...)
 		out, changed, err := protocol.RewriteProduceEndpoints(nil, version, body, m.endpoint)
@@ -129,7 +132,8 @@ func applyPatch(t *testing.T, version int16, body []byte, m protocol.MapEndpoint
 // The patched frame keeps its length, and a client reads it as the mapped
 // response, or as one without endpoints where the mapped ones do not fit.
 func TestPatchedFetchResponseAgreesWithKmsg(t *testing.T) {
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp, m := g.fetchResponse(version), g.mapping()
 		body := resp.AppendTo(nil)
 		patched := applyPatch(t, version, body, m.endpoint)
@@ -274,7 +278,7 @@ func TestEndpointsMalformed(t *testing.T) {
 		"null host":               {1, 0, 12, 2, 0, 0, 0, 1, 0, 0, 0, 35, 132, 0, 0},
 		"field twice":             {2, 0, 1, 1, 0, 1, 1},
 	} {
-		body := append(head[:len(head):len(head)], tail...)
+		body := append(slices.Clip(head), tail...)
 		var malformed *protocol.MalformedError
 		if out, changed, err := protocol.RewriteFetchEndpoints(nil, 16, body, shout); !errors.As(err, &malformed) || changed || len(out) > 0 {
 			t.Errorf("%s: in memory %v, changed %v", name, err, changed)

@@ -57,7 +57,8 @@ func checkFetchHead(t *testing.T, want *kmsg.FetchResponse, throttle int32, code
 }
 
 func TestFetchResponseAgreesWithKmsg(t *testing.T) {
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp := g.fetchResponse(version)
 		body := resp.AppendTo(nil)
 		f, err := protocol.ParseFetchResponse(version, body)

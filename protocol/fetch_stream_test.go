@@ -24,7 +24,10 @@ type windowCursor struct {
 	err    error // of the call that fails
 }
 
-func newWindowCursor(t *testing.T, b []byte) *windowCursor { return &windowCursor{t: t, rest: b} }
+func newWindowCursor(t *testing.T, b []byte) *windowCursor {
+	t.Helper()
+	return &windowCursor{t: t, rest: b}
+}
 
 func (c *windowCursor) call() error {
 	clear(c.window) // what was peeked before is gone
@@ -63,7 +66,8 @@ func (c *windowCursor) Remaining() int { return len(c.rest) }
 
 func TestFetchStreamAgreesWithKmsg(t *testing.T) {
 	var stream protocol.FetchResponseStream // one for all: Reset is part of the test
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp := g.fetchResponse(version)
 		body := resp.AppendTo(nil)
 		c := newWindowCursor(t, body)
@@ -80,7 +84,8 @@ func TestFetchStreamAgreesWithKmsg(t *testing.T) {
 
 // The caller may take the records, or a part of them, from the Cursor itself.
 func TestFetchStreamLetsTheCallerTakeRecords(t *testing.T) {
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp := g.fetchResponse(version)
 		c := newWindowCursor(t, resp.AppendTo(nil))
 		var stream protocol.FetchResponseStream

@@ -76,7 +76,8 @@ func checkForgotten(t *testing.T, f *protocol.FetchRequest, want *kmsg.FetchRequ
 }
 
 func TestFetchRequestAgreesWithKmsg(t *testing.T) {
-	forVersions(t, fetchMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, fetchMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		req := g.fetchRequest(version)
 		body := req.AppendTo(nil)
 		f, err := protocol.ParseFetchRequest(version, body)

@@ -11,9 +11,16 @@ import (
 	"warder/protocol/internal/fixture"
 )
 
+// fixtureCase is one run of forFixtures.
+type fixtureCase struct {
+	*testing.T
+	version int16
+	body    []byte
+}
+
 // forFixtures runs a test with the Produce and Fetch messages that were encoded
 // from Apache Kafka's own definitions, without any help of kmsg.
-func forFixtures(t *testing.T, key int16, response bool, test func(t *testing.T, version int16, body []byte)) {
+func forFixtures(t *testing.T, key int16, response bool, test func(fixtureCase)) {
 	t.Helper()
 	all, err := fixture.Load("testdata/fixtures")
 	if err != nil {
@@ -23,7 +30,7 @@ func forFixtures(t *testing.T, key int16, response bool, test func(t *testing.T,
 	for _, m := range all {
 		if m.Key == key && m.Response == response {
 			versions[m.Version] = true
-			t.Run(m.String(), func(t *testing.T) { test(t, m.Version, m.Body) })
+			t.Run(m.String(), func(t *testing.T) { test(fixtureCase{t, m.Version, m.Body}) })
 		}
 	}
 	if want := int(protocol.LookupAPI(key).Max) + 1; len(versions) != want {
@@ -44,7 +51,8 @@ func readWithKmsg[T interface {
 }
 
 func TestProduceRequestsOfKafka(t *testing.T) {
-	forFixtures(t, protocol.Produce, false, func(t *testing.T, version int16, body []byte) {
+	forFixtures(t, protocol.Produce, false, func(run fixtureCase) {
+		t, version, body := run.T, run.version, run.body
 		p, err := protocol.ParseProduceRequest(version, body)
 		if err != nil {
 			t.Fatal(err)
@@ -59,7 +67,8 @@ func TestProduceRequestsOfKafka(t *testing.T) {
 }
 
 func TestProduceResponsesOfKafka(t *testing.T) {
-	forFixtures(t, protocol.Produce, true, func(t *testing.T, version int16, body []byte) {
+	forFixtures(t, protocol.Produce, true, func(run fixtureCase) {
+		t, version, body := run.T, run.version, run.body
 		p, err := protocol.ParseProduceResponse(version, body)
 		if err != nil {
 			t.Fatal(err)
@@ -74,7 +83,8 @@ func TestProduceResponsesOfKafka(t *testing.T) {
 }
 
 func TestFetchRequestsOfKafka(t *testing.T) {
-	forFixtures(t, protocol.Fetch, false, func(t *testing.T, version int16, body []byte) {
+	forFixtures(t, protocol.Fetch, false, func(run fixtureCase) {
+		t, version, body := run.T, run.version, run.body
 		f, err := protocol.ParseFetchRequest(version, body)
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +95,8 @@ func TestFetchRequestsOfKafka(t *testing.T) {
 }
 
 func TestFetchResponsesOfKafka(t *testing.T) {
-	forFixtures(t, protocol.Fetch, true, func(t *testing.T, version int16, body []byte) {
+	forFixtures(t, protocol.Fetch, true, func(run fixtureCase) {
+		t, version, body := run.T, run.version, run.body
 		f, err := protocol.ParseFetchResponse(version, body)
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +118,8 @@ func TestFetchResponsesOfKafka(t *testing.T) {
 // Endpoints as Kafka writes them are mapped, and nothing else changes.
 func TestEndpointsOfKafka(t *testing.T) {
 	mapped := 0
-	forFixtures(t, protocol.Fetch, true, func(t *testing.T, version int16, body []byte) {
+	forFixtures(t, protocol.Fetch, true, func(run fixtureCase) {
+		t, version, body := run.T, run.version, run.body
 		out, changed, err := protocol.RewriteFetchEndpoints(nil, version, body, shout)
 		if err != nil {
 			t.Fatal(err)

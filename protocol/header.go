@@ -1,6 +1,10 @@
 package protocol
 
-import "warder/protocol/wire"
+import (
+	"errors"
+
+	"warder/protocol/wire"
+)
 
 // RequestHeader is the part of a request that all APIs share.
 type RequestHeader struct {
@@ -60,7 +64,7 @@ func ParseRequestHeader(b []byte) (RequestHeader, error) {
 
 // headerError tells a header that may still become whole from one that cannot.
 func headerError(key APIKey, version int16, field string, have int, r *wire.Reader) error {
-	if r.Err() == wire.ErrShort && have < MaxRequestHeader {
+	if errors.Is(r.Err(), wire.ErrShort) && have < MaxRequestHeader {
 		return ErrShort
 	}
 	return &MalformedError{Key: key, Version: version, Field: field, Offset: r.Offset(), Err: r.Err()}

@@ -13,8 +13,15 @@ import (
 	"warder/protocol/wire"
 )
 
+// requestCase is one run of forRequests.
+type requestCase struct {
+	*testing.T
+	kmsg.Request
+	api protocol.API
+}
+
 // forRequests runs a test with an empty request of every key and version.
-func forRequests(t *testing.T, test func(t *testing.T, a protocol.API, req kmsg.Request)) {
+func forRequests(t *testing.T, test func(requestCase)) {
 	t.Helper()
 	for _, a := range protocol.APIs() {
 		for v := range a.Max + 1 {
@@ -23,20 +30,21 @@ func forRequests(t *testing.T, test func(t *testing.T, a protocol.API, req kmsg.
 			}
 			req := kmsg.RequestForKey(a.Key)
 			req.SetVersion(v)
-			t.Run(fmt.Sprintf("%s_v%d", a.Name, v), func(t *testing.T) { test(t, a, req) })
+			t.Run(fmt.Sprintf("%s_v%d", a.Name, v), func(t *testing.T) { test(requestCase{t, req, a}) })
 		}
 	}
 }
 
 func TestRequestHeaderOfEveryAPI(t *testing.T) {
-	for name, client := range map[string]*string{"id": kmsg.StringPtr("payments-7"), "empty": kmsg.StringPtr(""), "null": nil} {
+	for name, client := range map[string]*string{"id": new("payments-7"), "empty": new(""), "null": nil} {
 		var opts []kmsg.RequestFormatterOpt
 		if client != nil {
 			opts = append(opts, kmsg.FormatterClientID(*client))
 		}
 		formatter := kmsg.NewRequestFormatter(opts...)
 		t.Run(name, func(t *testing.T) {
-			forRequests(t, func(t *testing.T, a protocol.API, req kmsg.Request) {
+			forRequests(t, func(run requestCase) {
+				t, a, req := run.T, run.api, run.Request
 				frame := formatter.AppendRequest(nil, req, -77)[protocol.FrameLengthSize:]
 				h, err := protocol.ParseRequestHeader(frame)
 				if err != nil {
@@ -223,8 +231,8 @@ func FuzzRequestHeader(f *testing.F) {
 }
 
 func FuzzResponseHeader(f *testing.F) {
-	f.Add(int16(protocol.Metadata), int16(12), []byte{0, 0, 0, 1, 2, 0, 1, 'a', 9, 0})
-	f.Add(int16(protocol.ApiVersions), int16(3), []byte{0, 0, 0, 1, 0, 35})
+	f.Add(protocol.Metadata, int16(12), []byte{0, 0, 0, 1, 2, 0, 1, 'a', 9, 0})
+	f.Add(protocol.ApiVersions, int16(3), []byte{0, 0, 0, 1, 0, 35})
 	f.Fuzz(func(t *testing.T, key, version int16, b []byte) {
 		n, err := protocol.ResponseHeaderSize(key, version, b)
 		if err != nil {

@@ -23,7 +23,7 @@ func (g generator) textOrNull(prefix string) *string {
 	if g.IntN(3) == 0 {
 		return nil
 	}
-	return kmsg.StringPtr(g.text(prefix))
+	return new(g.text(prefix))
 }
 
 func (g generator) bytes(most int) []byte {
@@ -48,13 +48,20 @@ func (g generator) tags(t *kmsg.Tags) {
 	}
 }
 
+// versionCase is one run of forVersions.
+type versionCase struct {
+	*testing.T
+	version   int16
+	generator generator
+}
+
 // forVersions runs a test for several random messages of every version.
-func forVersions(t *testing.T, maxVersion int16, test func(t *testing.T, version int16, g generator)) {
+func forVersions(t *testing.T, maxVersion int16, test func(versionCase)) {
 	t.Helper()
 	for v := range maxVersion + 1 {
 		t.Run(fmt.Sprintf("v%d", v), func(t *testing.T) {
 			for seed := range 30 {
-				test(t, v, newGenerator(uint64(v)<<32|uint64(seed)))
+				test(versionCase{t, v, newGenerator(uint64(v)<<32 | uint64(seed))})
 			}
 		})
 	}

@@ -68,7 +68,8 @@ func mergeWithKmsg(resp *kmsg.ProduceResponse, denied []protocol.Denial) *kmsg.P
 // with the denied partitions added: throttle time, endpoints and unknown tags
 // are still there.
 func TestDeniedMergesIntoTheBrokersAnswer(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp, denied := g.produceResponse(version), g.denials()
 		got, err := protocol.AppendDeniedProduceResponse([]byte("head"), version, resp.AppendTo(nil), denied)
 		if err != nil {
@@ -82,7 +83,8 @@ func TestDeniedMergesIntoTheBrokersAnswer(t *testing.T) {
 }
 
 func TestDeniedAloneIsAWholeAnswer(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		denied := g.denials()
 		got, err := protocol.AppendDeniedProduceResponse(nil, version, nil, denied)
 		if err != nil {

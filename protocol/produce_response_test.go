@@ -54,7 +54,8 @@ func since[T int32 | int64](version, first int16, v T) T {
 }
 
 func TestProduceResponseAgreesWithKmsg(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		resp := g.produceResponse(version)
 		body := resp.AppendTo(nil)
 		p, err := protocol.ParseProduceResponse(version, body)

@@ -58,7 +58,8 @@ func checkProduceRequest(t *testing.T, p *protocol.ProduceRequest, want *kmsg.Pr
 }
 
 func TestProduceRequestAgreesWithKmsg(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		req := g.produceRequest(version)
 		body := req.AppendTo(nil)
 		p, err := protocol.ParseProduceRequest(version, body)
@@ -88,7 +89,8 @@ func checkPrefixes(t *testing.T, body []byte, parse func([]byte) error) {
 }
 
 func TestProduceRequestToleratesTrailingBytes(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		req := g.produceRequest(version)
 		body := append(req.AppendTo(nil), 1, 2, 3)
 		p, err := protocol.ParseProduceRequest(version, body)
@@ -134,7 +136,8 @@ func TestVersionsOutsideTheTableAreRefused(t *testing.T) {
 // Without the dropped partitions the body is what kmsg writes of the same
 // request without them: tags at every level stay.
 func TestAppendWithoutAgreesWithKmsg(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		req := g.produceRequest(version)
 		p, err := protocol.ParseProduceRequest(version, req.AppendTo(nil))
 		if err != nil {
@@ -174,7 +177,8 @@ func without(req *kmsg.ProduceRequest, dropped []bool) *kmsg.ProduceRequest {
 // The place of acks moves with the client's transactional id and its encoding;
 // nothing behind acks is needed.
 func TestPeekProduceAcksNeedsNoMoreThanTheHead(t *testing.T) {
-	forVersions(t, produceMax, func(t *testing.T, version int16, g generator) {
+	forVersions(t, produceMax, func(run versionCase) {
+		t, version, g := run.T, run.version, run.generator
 		req := g.produceRequest(version)
 		body := req.AppendTo(nil)
 		end := 2
@@ -201,7 +205,7 @@ func TestPeekProduceAcksBehindTaggedHeader(t *testing.T) {
 	header := protocol.AppendRequestHeader(nil, protocol.Produce, 9, 7, "producer-1")
 	frame := append(header[:len(header)-1], 1, 30, 4, 'a', 'b', 'c', 'd')
 	req := kmsg.NewPtrProduceRequest()
-	req.Version, req.TransactionID, req.Acks = 9, kmsg.StringPtr("orders"), 0
+	req.Version, req.TransactionID, req.Acks = 9, new("orders"), 0
 	frame = req.AppendTo(frame)
 	h, err := protocol.ParseRequestHeader(frame)
 	if err != nil {
