@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWrap(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		want []string
+	}{
+		{"", []string{""}},
+		{"one", []string{"one"}},
+		{"one two three four", []string{"one two", "three four"}},
+		{"1234567890 1", []string{"1234567890", "1"}},
+		{"a verylongwordindeed b", []string{"a", "verylongwordindeed", "b"}},
+		{"äöü äöü äöü", []string{"äöü äöü", "äöü"}},
+		{" much \n space\t", []string{"much space"}},
+	} {
+		if diff := cmp.Diff(tc.want, wrap(tc.text, 10)); diff != "" {
+			t.Errorf("%q: %s", tc.text, diff)
+		}
+	}
+}
+
+func TestDemoFieldsStandBesideTheirLabel(t *testing.T) {
+	var b bytes.Buffer
+	p := &demoPrinter{out: &b}
+	p.field("operator", strings.Repeat("word ", 30))
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "  operator    word") || !strings.HasPrefix(lines[1], "              word") {
+		t.Errorf("%q", lines)
+	}
+	for _, l := range lines {
+		if len(l) > demoWidth {
+			t.Errorf("%d columns: %s", len(l), l)
+		}
+	}
+	b.Reset()
+	p.quiet = true
+	p.field("operator", "text")
+	if b.Len() > 0 {
+		t.Errorf("quiet, and yet: %q", b.String())
+	}
+}
+
+func TestDemoTable(t *testing.T) {
+	rows := [][]string{{"done", "found", ""}, {"a long thing", "x", "ok"}, {"b", "nothing", "MISSING"}}
+	var plain, coloured bytes.Buffer
+	(&demoPrinter{out: &plain}).table(rows, []bool{true, false})
+	const want = "  done          found    \n  a long thing  x        ok\n  b             nothing  MISSING\n"
+	if diff := cmp.Diff(want, plain.String()); diff != "" {
+		t.Error(diff)
+	}
+	(&demoPrinter{out: &coloured, colour: true}).table(rows, []bool{true, false})
+	if !strings.Contains(coloured.String(), "\x1b[32mok\x1b[0m") || !strings.Contains(coloured.String(), "\x1b[31mMISSING\x1b[0m") {
+		t.Errorf("%q", coloured.String())
+	}
+}
