@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"testing"
 
 	"warder/protocol"
 	"warder/protocol/records"
-	"warder/protocol/wire"
 	"warder/rules"
 )
 
@@ -144,41 +144,29 @@ func (s *stage) text(word string) []byte {
 func (s *stage) produce(r *request, wants []string) {
 	s.t.Helper()
 	body := r.encode(s)
-	req, err := protocol.ParseProduceRequest(r.version, body)
-	s.must(err)
+	req := parse(s.t, r.version, body)
 	v := r.client.gate.Produce(r.client.identity, &req, s.now)
-	s.compare(r, &v.Denied, v.AcksZero, wants)
+	s.compare(r, v.Denied, v.AcksZero, wants)
 	scramble(body)
+}
+
+func parse(t *testing.T, version int16, body []byte) protocol.ProduceRequest {
+	t.Helper()
+	req, err := protocol.ParseProduceRequest(version, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
 }
 
 // encode writes the body of the request, one topic entry for each partition.
 func (r *request) encode(s *stage) []byte {
 	s.t.Helper()
-	flexible := r.version >= 9
-	var b []byte
-	if r.version >= 3 {
-		b = wire.AppendFlexNullableString(b, r.txn, r.txn == "", flexible)
-	}
-	b = wire.AppendInt32(wire.AppendInt16(b, r.acks), 30_000)
-	b = wire.AppendArrayLen(b, len(r.parts), flexible)
+	body := Body{Version: r.version, TransactionalID: r.txn, Acks: r.acks}
 	for _, p := range r.parts {
-		if r.version >= 13 {
-			id := s.ids[p.topic]
-			b = append(b, id[:]...)
-		} else {
-			b = wire.AppendFlexString(b, p.topic, flexible)
-		}
-		b = wire.AppendInt32(wire.AppendArrayLen(b, 1, flexible), p.partition)
-		if blob := r.blob(s, &p); flexible {
-			b = append(wire.AppendNullableCompactBytes(b, blob, false), 0, 0)
-		} else {
-			b = wire.AppendNullableBytes(b, blob, false)
-		}
+		body.Parts = append(body.Parts, Part{Topic: p.topic, ID: s.ids[p.topic], Partition: p.partition, Records: r.blob(s, &p)})
 	}
-	if flexible {
-		b = append(b, 0)
-	}
-	return b
+	return body.Append(nil)
 }
 
 // blob builds the records of one partition: a batch, or a message set before
@@ -209,10 +197,19 @@ func (r *request) blob(s *stage, p *part) []byte {
 var codeNames = map[int16]string{44: "POLICY_VIOLATION", 87: "INVALID_RECORD"}
 
 // compare checks the sentences about a verdict.
-func (s *stage) compare(r *request, denied *[]protocol.Denial, acksZero rules.AcksZero, wants []string) {
+func (s *stage) compare(r *request, denied []protocol.Denial, acksZero rules.AcksZero, wants []string) {
 	s.t.Helper()
+	if got, want := verdictText(r, denied, acksZero, wants), strings.Join(wants, "\n"); got != want {
+		s.t.Errorf("%s produces %s/%d…\n got: %s\nwant: %s", r.client.identity.ClientID, r.parts[0].topic, r.parts[0].partition,
+			strings.ReplaceAll(got, "\n", "\n      "), strings.ReplaceAll(want, "\n", "\n      "))
+	}
+}
+
+// verdictText puts a verdict into sentences. What errors say is left out unless
+// wants has it.
+func verdictText(r *request, denied []protocol.Denial, acksZero rules.AcksZero, wants []string) string {
 	var said []string
-	for _, d := range *denied {
+	for _, d := range denied {
 		target := fmt.Sprintf("%s/%d", r.parts[d.Ordinal].topic, d.Partition)
 		var indexes []string
 		for _, e := range d.RecordErrors {
@@ -223,22 +220,19 @@ func (s *stage) compare(r *request, denied *[]protocol.Denial, acksZero rules.Ac
 			verdict += ", records " + strings.Join(indexes, " ")
 		}
 		said = append(said, verdict)
-		if want := target + " says: " + d.Message; contains(wants, target+" says: ") {
-			said = append(said, want)
+		if contains(wants, target+" says: ") {
+			said = append(said, target+" says: "+d.Message)
 		}
 	}
 	switch {
-	case len(*denied) == 0:
+	case len(denied) == 0:
 		said = append(said, "allowed")
 	case r.acks == 0 && acksZero == rules.DropSilently:
 		said = append(said, "dropped")
 	case r.acks == 0:
 		said = append(said, "connection closed")
 	}
-	if got, want := strings.Join(said, "\n"), strings.Join(wants, "\n"); got != want {
-		s.t.Errorf("%s produces %s/%d…\n got: %s\nwant: %s", r.client.identity.ClientID, r.parts[0].topic, r.parts[0].partition,
-			strings.ReplaceAll(got, "\n", "\n      "), strings.ReplaceAll(want, "\n", "\n      "))
-	}
+	return strings.Join(said, "\n")
 }
 
 // contains says whether one of the sentences begins so.
