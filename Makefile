@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 # Nothing below is asked of git or the network unless a target needs it.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BIN := bin/warder
 CACHE := .cache
 LINT := $(CACHE)/bin/golangci-lint

@@ -11,11 +11,11 @@ import (
 // Soft limits: worth a second look, never a reason to split what belongs
 // together.
 const (
-	fileMedian, fileLook  = 120, 400
-	function90, funcLook  = 35, 60
-	interfaceMethods      = 3
-	parameters            = 4
-	hardFile, hardFunc = 800, 150 // nobody can argue for these
+	fileMedian, fileLook = 120, 400
+	function90, funcLook = 35, 60
+	interfaceMethods     = 3
+	parameters           = 4
+	hardFile, hardFunc   = 800, 150 // nobody can argue for these
 )
 
 type sized struct {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"warder/configs"
+	"warder/rules"
+	"warder/rules/builtin"
+)
+
+// configFlags are the flags that set knobs.
+type configFlags struct {
+	file  string
+	flags *pflag.FlagSet
+	set   []string
+}
+
+// knobs are the flags that stand for one knob each.
+var knobs = []struct{ flag, path, help string }{
+	{"upstream", "upstream.bootstrap", "brokers to begin with, HOST:PORT[,HOST:PORT…]"},
+	{"listen", "listeners.0.address", "where clients bootstrap from, HOST:PORT (default 127.0.0.1:9092)"},
+	{"advertise", "listeners.0.advertise", "host that clients are told to connect to (default the host of --listen)"},
+	{"admin", "admin.address", "admin interface, HOST:PORT or off (default 127.0.0.1:9644)"},
+	{"log-level", "log.level", "trace, debug, info, warn or error (default info)"},
+	{"log-format", "log.format", "json, console or auto (default auto: console on a terminal)"},
+}
+
+func (a *app) configFlags(c *cobra.Command) *configFlags {
+	f := &configFlags{flags: c.Flags()}
+	c.Flags().StringVarP(&f.file, "config", "c", "", "configuration file (default $WARDER_CONFIG)")
+	for _, k := range knobs {
+		c.Flags().String(k.flag, "", k.help)
+	}
+	c.Flags().StringArrayVarP(&f.set, "set", "X", nil, "any knob, as PATH=VALUE, like listeners.0.limits.frame=32MiB; may be repeated")
+	return f
+}
+
+// load reads the configuration from flags, environment and file.
+func (a *app) load(f *configFlags) (*configs.Config, error) {
+	over := configs.Overrides{Rules: ruleIDs()}
+	for _, k := range knobs {
+		if f.flags.Changed(k.flag) {
+			value, _ := f.flags.GetString(k.flag)
+			over.Flags = append(over.Flags, configs.Flag{Name: "flag --" + k.flag, Path: k.path, Value: value})
+		}
+	}
+	for _, s := range f.set {
+		path, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, usageError("--set %s: want PATH=VALUE", s)
+		}
+		over.Flags = append(over.Flags, configs.Flag{Name: "flag --set " + path, Path: path, Value: value})
+	}
+	cfg, err := configs.Load(f.path(a), a.env, over)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return cfg, nil
+}
+
+func (f *configFlags) path(a *app) string {
+	if f.flags.Changed("config") {
+		return f.file
+	}
+	return a.variable("WARDER_CONFIG", "")
+}
+
+func ruleIDs() []string {
+	ids := []string{} // not nil: that would leave names unchecked
+	for _, s := range builtin.Specs() {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+func findSpec(id string) (rules.Spec, bool) {
+	for _, s := range builtin.Specs() {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return rules.Spec{}, false
+}
+
+// specs is the table of all rules.
+func specs() []rules.Spec { return builtin.Specs() }

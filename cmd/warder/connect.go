@@ -1,0 +1,194 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"warder/configs"
+)
+
+// askTimeout bounds the whole of `check --connect`.
+const askTimeout = 20 * time.Second
+
+// clusterView is the cluster as clients of warder will see it.
+type clusterView struct {
+	ID      string       `json:"id"`
+	Brokers []brokerView `json:"brokers"`
+	// Note says why the brokers are not known although the cluster was reached.
+	Note string `json:"note,omitempty"`
+}
+
+type brokerView struct {
+	NodeID     int32             `json:"node_id"`
+	Address    string            `json:"address"` // as the cluster advertises it
+	Rack       string            `json:"rack,omitempty"`
+	Advertised map[string]string `json:"advertised"` // listener name -> address that its clients are given
+}
+
+// askCluster asks the upstream for its brokers.
+func askCluster(ctx context.Context, cfg *configs.Config) (*clusterView, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	client, err := upstreamClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // brokers only
+	resp, err := req.RequestWith(ctx, client)
+	if err == nil {
+		return viewOf(cfg, resp)
+	}
+	if cfg.Upstream.Lookup == nil {
+		if mechanisms := saslMechanisms(ctx, client); len(mechanisms) > 0 {
+			return &clusterView{Brokers: []brokerView{}, Note: fmt.Sprintf(
+				"The brokers answer, and want clients to authenticate (%s). warder passes that through and needs no\n"+
+					"credentials of its own, but without them (upstream.lookup) the table cannot be asked for here.",
+				strings.Join(mechanisms, ", "))}, nil
+		}
+	}
+	return nil, fmt.Errorf("no broker of upstream.bootstrap could be asked: %w%s", err, hint(cfg, err))
+}
+
+// hint names the usual reason for an error.
+func hint(cfg *configs.Config, err error) string {
+	var header tls.RecordHeaderError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	switch {
+	case errors.As(err, &header):
+		return "\nThe broker does not speak TLS on that port; remove upstream.tls, or use its TLS port"
+	case errors.As(err, &authority):
+		return "\nSet upstream.tls.ca to the authorities that sign the brokers' certificates"
+	case errors.As(err, &host):
+		return "\nThe certificate is made out to another name; use that in upstream.bootstrap, or set upstream.tls.server_name"
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return "\nThe brokers refuse the user name or password of upstream.lookup"
+	case cfg.Upstream.TLS == nil && isClosed(err):
+		return "\nThe broker closed the connection; if that is a TLS port, set upstream.tls"
+	default:
+		return ""
+	}
+}
+
+func isClosed(err error) bool {
+	var first *kgo.ErrFirstReadEOF
+	return errors.As(err, &first)
+}
+
+// saslMechanisms asks for a mechanism that nobody has: a broker that wants
+// authentication answers with those it knows.
+func saslMechanisms(ctx context.Context, client *kgo.Client) []string {
+	req := kmsg.NewPtrSASLHandshakeRequest()
+	req.Version = 1
+	req.Mechanism = "NONE"
+	for _, seed := range client.SeedBrokers() {
+		resp, err := seed.Request(ctx, req)
+		if handshake, ok := resp.(*kmsg.SASLHandshakeResponse); err == nil && ok && len(handshake.SupportedMechanisms) > 0 {
+			return handshake.SupportedMechanisms
+		}
+	}
+	return nil
+}
+
+func upstreamClient(cfg *configs.Config) (*kgo.Client, error) {
+	seeds := make([]string, len(cfg.Upstream.Bootstrap))
+	for i, a := range cfg.Upstream.Bootstrap {
+		seeds[i] = string(a)
+	}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(seeds...), kgo.ClientID("warder-check"),
+		kgo.DialTimeout(cfg.Upstream.DialTimeout), kgo.RequestRetries(0), kgo.RetryTimeout(askTimeout),
+	}
+	if cfg.Upstream.TLS != nil {
+		tlsConfig, err := upstreamTLS(cfg.Upstream.TLS)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
+	}
+	if l := cfg.Upstream.Lookup; l != nil {
+		password, err := os.ReadFile(string(l.PasswordFile))
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, loginAs(l, strings.TrimSpace(string(password))))
+	}
+	return kgo.NewClient(opts...)
+}
+
+func loginAs(l *configs.Lookup, password string) kgo.Opt {
+	switch l.Mechanism {
+	case "PLAIN":
+		return kgo.SASL(plain.Auth{User: l.Username, Pass: password}.AsMechanism())
+	case "SCRAM-SHA-256":
+		return kgo.SASL(scram.Auth{User: l.Username, Pass: password}.AsSha256Mechanism())
+	default:
+		return kgo.SASL(scram.Auth{User: l.Username, Pass: password}.AsSha512Mechanism())
+	}
+}
+
+func upstreamTLS(t *configs.ClientTLS) (*tls.Config, error) {
+	c := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		data, err := os.ReadFile(string(t.CA))
+		if err != nil {
+			return nil, err
+		}
+		c.RootCAs = x509.NewCertPool()
+		c.RootCAs.AppendCertsFromPEM(data) // configs has seen that there is one
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(string(t.Cert), string(t.Key))
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// viewOf says which address clients of each listener will be given.
+func viewOf(cfg *configs.Config, resp *kmsg.MetadataResponse) (*clusterView, error) {
+	view := &clusterView{Brokers: []brokerView{}}
+	if resp.ClusterID != nil {
+		view.ID = *resp.ClusterID
+	}
+	slices.SortFunc(resp.Brokers, func(a, b kmsg.MetadataResponseBroker) int { return cmp.Compare(a.NodeID, b.NodeID) })
+	plans := map[string]*portPlan{}
+	for _, l := range cfg.Listeners {
+		plan, err := newPortPlan(cfg, l)
+		if err != nil {
+			return nil, err
+		}
+		plans[l.Name] = plan
+	}
+	for _, b := range resp.Brokers {
+		broker := brokerView{NodeID: b.NodeID, Address: net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), Advertised: map[string]string{}}
+		if b.Rack != nil {
+			broker.Rack = *b.Rack
+		}
+		for name, plan := range plans {
+			broker.Advertised[name] = plan.address(b.NodeID)
+		}
+		view.Brokers = append(view.Brokers, broker)
+	}
+	return view, nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"warder/configs"
+	"warder/proxy/admin"
+)
+
+// source is what the admin interface shows.
+func (w *instance) source(cfg *configs.Config) admin.Source {
+	return admin.Source{
+		Info:     func() admin.Info { return w.info(cfg) },
+		Ready:    w.ready,
+		Findings: w.engine.Findings(),
+		Clients:  func() any { return w.proxy.Clients() },
+		Brokers:  func() any { return w.proxy.Brokers() },
+		Topics:   func() any { return w.topics.Export() },
+		Topic:    func(name string) (any, bool) { t, ok := w.topics.ByName([]byte(name)); return t, ok },
+		Config: func() any {
+			c, _, _ := w.live.get()
+			return c.Effective()
+		},
+		Reload: w.reload,
+	}
+}
+
+func (w *instance) info(cfg *configs.Config) admin.Info {
+	live, at, _ := w.live.get()
+	return admin.Info{
+		Version: thisVersion().Version, Cluster: cfg.Upstream.Name, ClusterID: w.proxy.ClusterID(), Started: w.started,
+		Configuration: live.Path, LoadedAt: at,
+		Connections: len(w.proxy.Clients()), Brokers: len(w.proxy.Brokers()), Topics: w.topics.Len(),
+	}
+}
+
+// ready is the proxy's own checks and that of the configuration.
+func (w *instance) ready() []admin.Check {
+	var checks []admin.Check
+	for _, c := range w.proxy.Ready() {
+		checks = append(checks, admin.Check{Name: c.Name, Status: admin.Status(c.Status), Detail: c.Detail})
+	}
+	return append(checks, w.configurationCheck())
+}
+
+// configurationCheck says which configuration is in force. A refused one is
+// degraded, not failed: what runs is sound.
+func (w *instance) configurationCheck() admin.Check {
+	cfg, at, refused := w.live.get()
+	check := admin.Check{Name: "configuration", Status: admin.StatusOK, Detail: fmt.Sprintf("%s of %s is in force", cfg.Hash, at.UTC().Format(time.RFC3339))}
+	if waiting := w.live.pending(); len(waiting) > 0 {
+		check.Status = admin.StatusDegraded
+		check.Detail += "; a restart is needed for " + waiting[0].Path
+		if len(waiting) > 1 {
+			check.Detail += fmt.Sprintf(" and %d more", len(waiting)-1)
+		}
+	}
+	if refused != nil {
+		check.Status = admin.StatusDegraded
+		first, _, _ := strings.Cut(refused.Error(), "\n")
+		check.Detail += "; a newer one was refused: " + first
+	}
+	return check
+}
