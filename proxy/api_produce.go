@@ -178,20 +178,28 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 		s.noteProduced(ex, st, &resp)
 	}
 	if st != nil && len(st.denied) > 0 {
-		if body, err = protocol.AppendDeniedProduceResponse(nil, ex.version, body, st.denied); err != nil {
-			return closing(ReasonInternal, err)
-		}
-		if resp.HasEndpoints {
-			if body, _, err = protocol.RewriteProduceEndpoints(nil, ex.version, body, s.mapEndpoint); err != nil {
-				return closing(ReasonInternal, err)
-			}
-		}
-		return s.replace(a, body)
+		return s.mergeDenied(ex, a, body, st.denied)
 	}
 	if !resp.HasEndpoints {
 		return s.relay(a)
 	}
 	return s.rewriteEndpoints(ex, a, protocol.RewriteProduceEndpoints)
+}
+
+// mergeDenied gives the broker's answer back the partitions that it never saw.
+func (s *session) mergeDenied(ex *exchange, a *answer, body []byte, denied []protocol.Denial) error {
+	merged, err := protocol.AppendDeniedProduceResponse(nil, ex.version, body, denied)
+	if err != nil {
+		return closing(ReasonInternal, err)
+	}
+	rewritten, changed, err := protocol.RewriteProduceEndpoints(nil, ex.version, merged, s.mapEndpoint)
+	if err != nil {
+		return closing(ReasonInternal, err)
+	}
+	if changed {
+		merged = rewritten
+	}
+	return s.replace(a, merged)
 }
 
 // noteProduced recognises an OUT_OF_ORDER_SEQUENCE_NUMBER that follows from a

@@ -123,12 +123,19 @@ func onSaslAuthenticateAnswer(s *session, ex *exchange, a *answer) error {
 			s.auth.observer = nil
 			if o.Succeeded() {
 				s.auth.done = true
-				principal := o.Principal()
-				s.identify(func(id *rules.Identity) { id.Principal = principal })
+				s.identify(func(id *rules.Identity) { id.Principal = userPrincipal(o.Principal()) })
 				s.srv.lookups.own.saslSeen.Store(true)
 			}
 		}
 	}
 	s.auth.mu.Unlock()
 	return s.relay(a)
+}
+
+// userPrincipal writes a name as Kafka writes principals (KafkaPrincipal.USER_TYPE); "" stays.
+func userPrincipal(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "User:" + name
 }

@@ -270,3 +270,37 @@ func TestUndecodableProduce(t *testing.T) {
 		r.closedBy(ReasonUndecodable)
 	})
 }
+
+func TestDenialAndNewLeaderInOneAnswer(t *testing.T) {
+	for _, host := range []string{"broker-5.internal", "127.0.0.1"} {
+		t.Run(host, func(t *testing.T) {
+			r := newRig(t, blocking)
+			c := r.dial()
+			r.answerWith(protocol.Metadata, func(int16) kmsg.Response { return carriers[0].make(12, []address{{5, host, 9092}}) })
+			known := carriers[0].find(c.Do(requestOf(protocol.Metadata, 12)))[0]
+			if host == "127.0.0.1" { // an address that is the client's already
+				host = known.Host
+			}
+			r.answerWith(protocol.Produce, func(int16) kmsg.Response {
+				resp := kmsg.NewPtrProduceResponse()
+				rt := kmsg.NewProduceResponseTopic()
+				rt.Topic = "orders"
+				p := kmsg.NewProduceResponseTopicPartition()
+				p.ErrorCode, p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = 6, 5, 3
+				rt.Partitions = append(rt.Partitions, p)
+				resp.Topics = append(resp.Topics, rt)
+				b := kmsg.NewProduceResponseBroker()
+				b.NodeID, b.Host, b.Port = 5, host, known.Port
+				resp.Brokers = append(resp.Brokers, b)
+				return resp
+			})
+			resp, _ := c.Do(produce(11, -1, "orders", []string{"fine"}, []string{"forbidden"})).(*kmsg.ProduceResponse)
+			if got := outcomes(resp); got[0][0] != 6 || got[1][0] != policyViolation {
+				t.Errorf("answered %v", got)
+			}
+			if len(resp.Brokers) != 1 || resp.Brokers[0].Host != known.Host || resp.Brokers[0].Port != known.Port {
+				t.Errorf("client is sent to %+v, want %+v", resp.Brokers, known)
+			}
+		})
+	}
+}

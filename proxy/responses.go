@@ -47,7 +47,7 @@ func (s *session) readResponses() error {
 
 // nextResponse matches one answer with the oldest open request and sends it on.
 func (s *session) nextResponse() error {
-	head, err := s.out.peek(4 + minAnswer)
+	head, err := s.out.peek(4)
 	if err != nil {
 		return s.brokerError(err)
 	}
@@ -57,6 +57,9 @@ func (s *session) nextResponse() error {
 	}
 	if length < minAnswer {
 		return closingf(ReasonMalformedResponse, "an answer of %d bytes; the smallest has %d", length, minAnswer)
+	}
+	if head, err = s.out.peek(4 + minAnswer); err != nil {
+		return s.brokerError(err)
 	}
 	ex, err := s.match(int32(binary.BigEndian.Uint32(head[4:])))
 	if err != nil {

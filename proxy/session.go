@@ -161,7 +161,8 @@ func (s *session) acceptTLS(ctx context.Context) error {
 	}
 	s.client = conn
 	if certs := conn.ConnectionState().PeerCertificates; len(certs) > 0 {
-		s.identify(func(id *rules.Identity) { id.TLSSubject = certs[0].Subject.String() })
+		subject := certs[0].Subject.String()
+		s.identify(func(id *rules.Identity) { id.TLSSubject, id.Principal = subject, userPrincipal(subject) })
 	}
 	return nil
 }

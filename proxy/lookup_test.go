@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"warder/protocol"
+	"warder/rules"
+	"warder/test/fakebroker"
+)
+
+// describes answers DescribeConfigs for every topic with a cleanup.policy, and notes who asked.
+func (r *rig) describes(policy string) <-chan string {
+	asked := make(chan string, 100)
+	r.broker.Handle(protocol.DescribeConfigs, func(f *fakebroker.Frame) []byte {
+		rq, err := f.Request()
+		if err != nil {
+			r.t.Error(err)
+			return nil
+		}
+		req, _ := rq.(*kmsg.DescribeConfigsRequest)
+		resp := kmsg.NewPtrDescribeConfigsResponse()
+		resp.Version = f.Version
+		for _, res := range req.Resources {
+			rr := kmsg.NewDescribeConfigsResponseResource()
+			rr.ResourceType, rr.ResourceName = res.ResourceType, res.ResourceName
+			c := kmsg.NewDescribeConfigsResponseResourceConfig()
+			c.Name, c.Value = "cleanup.policy", &policy
+			rr.Configs = append(rr.Configs, c)
+			resp.Resources = append(resp.Resources, rr)
+			if f.ClientID != nil {
+				asked <- *f.ClientID
+			}
+		}
+		return resp.AppendTo(nil)
+	})
+	return asked
+}
+
+// names answers Metadata with these topics.
+func (r *rig) names(topics ...string) {
+	r.answerWith(protocol.Metadata, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrMetadataResponse()
+		for _, name := range topics {
+			t := kmsg.NewMetadataResponseTopic()
+			t.Topic, t.TopicID = &name, topicID(name)
+			t.Partitions = make([]kmsg.MetadataResponseTopicPartition, 3)
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp
+	})
+}
+
+func (r *rig) compacted(topic string) bool {
+	t, ok := r.topics.ByName([]byte(topic))
+	return ok && t.Cleanup.Compacts()
+}
+
+func TestQuestionInBandIsInvisible(t *testing.T) {
+	r := newRig(t, nil)
+	r.sasl() // a cluster that wants credentials, of which warder has none
+	asked := r.describes("compact")
+	r.names("users")
+	r.broker.Handle(opaque, echo)
+	c := r.dial()
+	authenticate(c, "alice", "x")
+	c.Do(requestOf(protocol.Metadata, 12))
+	if who := <-asked; who != sideClientID {
+		t.Errorf("asked by client id %q", who)
+	}
+	for i := range int32(20) { // the client sees only its own answers
+		c.Write(opaqueRequest(i, 10))
+		if got := c.Next(); got.CorrelationID != i {
+			t.Fatalf("answer %d in place of %d", got.CorrelationID, i)
+		}
+	}
+	eventually(t, "the policy to be known", func() bool { return r.compacted("users") })
+	if n := len(r.broker.Conns()); n != 1 {
+		t.Errorf("%d connections; the question must ride on the client's", n)
+	}
+}
+
+func TestQuestionWaitsWhileTheConnectionIsBusy(t *testing.T) {
+	r := newRig(t, nil)
+	r.sasl()
+	asked := r.describes("compact")
+	r.names("users")
+	h, held := r.broker.Hold(echo)
+	r.broker.Handle(opaque, h)
+	c := r.dial()
+	authenticate(c, "alice", "x")
+	// Metadata and, behind it at once, something that takes its time.
+	c.Write(append(c.Encode(requestOf(protocol.Metadata, 12)), opaqueRequest(99, 1)...))
+	c.Next()
+	<-held.Arrived()
+	select {
+	case <-asked:
+		t.Error("asked behind an open request, or in front of it")
+	default:
+	}
+	held.Release()
+	c.Next()
+	<-asked
+	eventually(t, "the policy to be known", func() bool { return r.compacted("users") })
+}
+
+func TestQuestionOnOwnConnection(t *testing.T) {
+	r := newRig(t, nil)
+	asked := r.describes("compact,delete")
+	r.names("users")
+	c := r.dial()
+	c.Do(requestOf(protocol.Metadata, 12))
+	<-asked
+	eventually(t, "the policy to be known", func() bool { return r.compacted("users") })
+	// It is fresh: nothing is asked again.
+	c.Do(requestOf(protocol.Metadata, 12))
+	select {
+	case <-asked:
+		t.Error("asked again for what is fresh")
+	case <-time.After(50 * time.Millisecond): // nothing can announce that nothing happens
+	}
+}
+
+func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
+	r := newRig(t, nil)
+	ok := func(key int16, resp func(version int16) kmsg.Response) { r.answerWith(key, resp) }
+	ok(protocol.CreateTopics, func(v int16) kmsg.Response {
+		resp := kmsg.NewPtrCreateTopicsResponse()
+		for _, name := range []string{"users", "refused"} {
+			rt := kmsg.NewCreateTopicsResponseTopic()
+			rt.Topic, rt.TopicID = name, topicID(name)
+			if name == "refused" {
+				rt.ErrorCode = 36
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp
+	})
+	ok(protocol.IncrementalAlterConfigs, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
+		x := kmsg.NewIncrementalAlterConfigsResponseResource()
+		x.ResourceType, x.ResourceName = 2, "users"
+		resp.Resources = append(resp.Resources, x)
+		return resp
+	})
+	ok(protocol.AlterConfigs, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrAlterConfigsResponse()
+		x := kmsg.NewAlterConfigsResponseResource()
+		x.ResourceType, x.ResourceName = 2, "users"
+		resp.Resources = append(resp.Resources, x)
+		return resp
+	})
+	ok(protocol.DeleteTopics, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrDeleteTopicsResponse()
+		x := kmsg.NewDeleteTopicsResponseTopic()
+		x.Topic, x.TopicID = kmsg.StringPtr("users"), topicID("users")
+		resp.Topics = append(resp.Topics, x)
+		return resp
+	})
+	c := r.dial()
+	compact := "compact"
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 4
+	for _, name := range []string{"users", "refused"} {
+		rt := kmsg.NewCreateTopicsRequestTopic()
+		rt.Topic = name
+		rt.Configs = []kmsg.CreateTopicsRequestTopicConfig{{Name: "cleanup.policy", Value: &compact}}
+		create.Topics = append(create.Topics, rt)
+	}
+	c.Do(create)
+	r.policy("users", rules.CleanupCompact)
+	if _, known := r.topics.ByName([]byte("refused")); known {
+		t.Error("a topic that was not created is known")
+	}
+
+	incremental := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	incremental.Version = 1
+	incremental.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: 2, ResourceName: "users", Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{
+		{Name: "cleanup.policy", Op: 2, Value: kmsg.StringPtr("delete")},
+	}}}
+	c.Do(incremental)
+	r.policy("users", rules.CleanupCompact|rules.CleanupDelete)
+
+	alter := kmsg.NewPtrAlterConfigsRequest()
+	alter.Version = 1
+	alter.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: "users", Configs: []kmsg.AlterConfigsRequestResourceConfig{
+		{Name: "retention.ms", Value: kmsg.StringPtr("1000")},
+	}}}
+	c.Do(alter) // replaces the set: the policy is back at the broker's default
+	r.policy("users", rules.CleanupUnknown)
+
+	del := kmsg.NewPtrDeleteTopicsRequest()
+	del.Version = 6
+	del.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: kmsg.StringPtr("users")}}
+	c.Do(del)
+	if _, known := r.topics.ByName([]byte("users")); known {
+		t.Error("a deleted topic is known")
+	}
+}
+
+func (r *rig) policy(topic string, want rules.CleanupPolicy) {
+	r.t.Helper()
+	if got, _ := r.topics.ByName([]byte(topic)); got.Cleanup != want {
+		r.t.Errorf("cleanup.policy of %s is %q, want %q", topic, got.Cleanup, want)
+	}
+}
