@@ -30,9 +30,11 @@ type session struct {
 	node     int32 // the broker that this connection stands for, or bootstrapNode
 	opened   time.Time
 	remote   netip.AddrPort
-	client   net.Conn
 	inflight *inflight
 	gate     *engine.Gate
+
+	// set at construction, wrapped once by open; both guarded by mu for other goroutines than run
+	client net.Conn
 
 	// set by run before the response loop starts
 	broker        net.Conn
@@ -159,7 +161,9 @@ func (s *session) acceptTLS(ctx context.Context) error {
 		}
 		return closing(ReasonClientTLS, err)
 	}
+	s.mu.Lock()
 	s.client = conn
+	s.mu.Unlock()
 	if certs := conn.ConnectionState().PeerCertificates; len(certs) > 0 {
 		subject := certs[0].Subject.String()
 		s.identify(func(id *rules.Identity) { id.TLSSubject, id.Principal = subject, userPrincipal(subject) })
