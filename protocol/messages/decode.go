@@ -2,8 +2,6 @@ package messages
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"warder/protocol/wire"
 )
 
 // Limits bounds what decoding one message may cost. The zero value means the
@@ -74,6 +72,10 @@ func trailing(err error) bool {
 	return ok
 }
 
+// kmsgRefused stands for the field when kmsg does not read what check let pass. That
+// would be a difference between kmsg and Kafka's definitions; none is known.
+const kmsgRefused = "message"
+
 func decode(m message, into interface{ ReadFrom([]byte) error }, body []byte, maxBytes int) error {
 	if len(body) > maxBytes {
 		return &LimitError{Key: m.key, Version: m.version, What: "body bytes", Got: len(body), Max: maxBytes}
@@ -83,7 +85,7 @@ func decode(m message, into interface{ ReadFrom([]byte) error }, body []byte, ma
 		return tail
 	}
 	if err := into.ReadFrom(body); err != nil {
-		return &MalformedError{Key: m.key, Version: m.version, Field: "message", Offset: len(body), Err: wire.ErrShort}
+		return &MalformedError{Key: m.key, Version: m.version, Field: kmsgRefused, Offset: len(body), Err: err}
 	}
 	return tail
 }

@@ -189,9 +189,9 @@ func (t *AlteredTopic) CleanupPolicyAfter(before string) (policy string, known b
 		}
 	}
 	if !known {
-		policy = ""
+		return "", false
 	}
-	return policy, known
+	return policy, policy != "" // what an empty list means depends on the release
 }
 
 func listOf(s string) []string {
