@@ -43,9 +43,16 @@ type plan struct {
 	known  *state.Topic // what it was made from; nil when nothing is known
 	topic  rules.Topic
 	rules  []*activeRule
-	record []*activeRule // those of rules that look at records
-	may    []bool        // for each of rules: whether enough is known to block
-	needs  rules.Needs   // of all rules together
+	record []recordCall // of those rules that look at records
+	may    []bool       // for each of rules: whether enough is known to block
+	needs  rules.Needs  // of all rules together
+}
+
+// recordCall is all that the walk over records needs of a rule, in one place.
+type recordCall struct {
+	rule rules.RecordRule
+	of   *activeRule
+	c    *rules.Case
 }
 
 // judged counts what a request was found to be.
@@ -183,7 +190,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
 		if a.record != nil {
-			p.record = append(p.record, a)
+			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
 		}
 	}
 	return p

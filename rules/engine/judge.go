@@ -140,14 +140,15 @@ func (g *Gate) forget(p *plan) {
 }
 
 // walk calls the rules for every record of the batch.
-func (g *Gate) walk(rs []*activeRule) error {
+func (g *Gate) walk(calls []recordCall) error {
 	n := 0
 	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
 		n++
 		g.batch.Records = n
-		for _, a := range rs {
-			g.inCharge = a
-			a.record.Record(&g.cases[a.slot], &g.batch, (*rules.Record)(r))
+		for i := range calls {
+			call := &calls[i]
+			g.inCharge = call.of
+			call.rule.Record(call.c, &g.batch, (*rules.Record)(r))
 		}
 		g.batch.SetBefore(r.Key, r.Value)
 	}
