@@ -52,7 +52,7 @@ func TestDemoTable(t *testing.T) {
 	rows := [][]string{{"done", "found", ""}, {"a long thing", "x", "ok"}, {"b", "nothing", "MISSING"}}
 	var plain, coloured bytes.Buffer
 	(&demoPrinter{out: &plain}).table(rows, []bool{true, false})
-	const want = "  done          found    \n  a long thing  x        ok\n  b             nothing  MISSING\n"
+	const want = "  done          found\n  a long thing  x        ok\n  b             nothing  MISSING\n"
 	if diff := cmp.Diff(want, plain.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -48,15 +46,14 @@ func (st *demoStage) errorMessage(ctx context.Context, client, topic, key string
 	if err != nil {
 		return "", fmt.Errorf("produce by hand: %w", err)
 	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorMessage != nil {
-				return *p.ErrorMessage, nil
-			}
-			return "", fmt.Errorf("the answer carries no message, only %w", kerr.ErrorForCode(p.ErrorCode))
-		}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return "", fmt.Errorf("the answer names %d topics, want the one partition asked for", len(resp.Topics))
 	}
-	return "", errors.New("the answer names no partition")
+	p := resp.Topics[0].Partitions[0]
+	if p.ErrorMessage == nil {
+		return "", fmt.Errorf("the answer carries no message, only code %d", p.ErrorCode)
+	}
+	return *p.ErrorMessage, nil
 }
 
 // produceRequest writes one batch to partition 0, by name and by id, since which one counts depends on the version.

@@ -55,7 +55,7 @@ func TestOtherAddressesNeedATokenFile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err == nil {
-			s.Close()
+			_ = s.Close()
 		}
 	}
 	if s, err := admin.Listen(t.Context(), admin.Options{Address: "127.0.0.1:0"}); err != nil {

@@ -3,9 +3,9 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"time"
 )
 
 // Endpoint is one path of the interface, as the page and the 404 answer list them.

@@ -88,7 +88,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(s.opts.Log.With().Str("part", "admin").Logger(), "", 0),
+		ErrorLog:          log.New(s.opts.Log.With().Str("part", "admin").Logger(), "", 0), //nolint:forbidigo // what net/http wants, writing to ours
 	}
 	stopped := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {

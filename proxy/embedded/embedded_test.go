@@ -115,7 +115,7 @@ func TestVersionCeiling(t *testing.T) {
 
 func TestListensOnLoopbackOnly(t *testing.T) {
 	c, _ := start(t, embedded.Options{Brokers: 2, Kfake: []kfake.Opt{kfake.ClusterID("mine")}})
-	for _, addr := range strings.Split(c.Bootstrap(), ",") {
+	for addr := range strings.SplitSeq(c.Bootstrap(), ",") {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil || !net.ParseIP(host).IsLoopback() {
 			t.Errorf("listens on %s", addr)

@@ -18,7 +18,7 @@ type Handler func(f *Frame) []byte
 // Broker listens on a loopback port. Make it with [New].
 type Broker struct {
 	// set at construction
-	t      testing.TB
+	tb     testing.TB
 	ln     net.Listener
 	nodeID int32
 	closed chan struct{}
@@ -41,25 +41,25 @@ func NodeID(id int32) Option { return func(b *Broker) { b.nodeID = id } }
 func TLS(c *tls.Config) Option { return func(b *Broker) { b.ln = tls.NewListener(b.ln, c) } }
 
 // New starts a broker on a free loopback port and closes it, with all its connections, at the end of the test.
-func New(t testing.TB, opts ...Option) *Broker {
-	t.Helper()
-	return NewAt(t, "127.0.0.1:0", opts...)
+func New(tb testing.TB, opts ...Option) *Broker {
+	tb.Helper()
+	return NewAt(tb, "127.0.0.1:0", opts...)
 }
 
 // NewAt is [New] on a given address, for a broker that comes back where it was.
-func NewAt(t testing.TB, addr string, opts ...Option) *Broker {
-	t.Helper()
+func NewAt(tb testing.TB, addr string, opts ...Option) *Broker {
+	tb.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		t.Fatalf("fakebroker: %v", err)
+		tb.Fatalf("fakebroker: %v", err)
 	}
-	b := &Broker{t: t, ln: ln, nodeID: 1, closed: make(chan struct{}), changed: make(chan struct{}), handlers: map[int16]Handler{}}
+	b := &Broker{tb: tb, ln: ln, nodeID: 1, closed: make(chan struct{}), changed: make(chan struct{}), handlers: map[int16]Handler{}}
 	for _, o := range opts {
 		o(b)
 	}
 	b.defaults()
 	b.wg.Go(b.accept)
-	t.Cleanup(b.Close)
+	tb.Cleanup(b.Close)
 	return b
 }
 
@@ -95,8 +95,8 @@ func (b *Broker) Script(steps ...Step) {
 }
 
 // Conn waits for the n-th accepted connection, counted from 0.
-func (b *Broker) Conn(t testing.TB, n int) *Conn {
-	t.Helper()
+func (b *Broker) Conn(tb testing.TB, n int) *Conn {
+	tb.Helper()
 	timeout := time.NewTimer(Patience)
 	defer timeout.Stop()
 	for {
@@ -109,7 +109,7 @@ func (b *Broker) Conn(t testing.TB, n int) *Conn {
 		select {
 		case <-changed:
 		case <-timeout.C:
-			t.Fatalf("fakebroker: waited in vain for connection %d (has %d)", n, len(conns))
+			tb.Fatalf("fakebroker: waited in vain for connection %d (has %d)", n, len(conns))
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (b *Broker) accept() {
 			return
 		}
 		b.wg.Go(func() {
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if scripted {
 				b.runScript(c, steps)
 				return
@@ -234,6 +234,6 @@ func (b *Broker) fail(format string, args ...any) {
 	select {
 	case <-b.closed:
 	default:
-		b.t.Errorf("fakebroker: %s", fmt.Sprintf(format, args...))
+		b.tb.Errorf("fakebroker: %s", fmt.Sprintf(format, args...))
 	}
 }

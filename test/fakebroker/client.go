@@ -15,7 +15,7 @@ import (
 // Client is a connection that speaks frames, for tests that must see the bytes of an answer.
 // It belongs to one goroutine, but one may send while another receives.
 type Client struct {
-	t    testing.TB
+	tb   testing.TB
 	conn net.Conn
 	corr int32
 	name string
@@ -29,24 +29,24 @@ type Response struct {
 }
 
 // Dial connects to addr and closes the connection at the end of the test.
-func Dial(t testing.TB, addr string) *Client {
-	t.Helper()
+func Dial(tb testing.TB, addr string) *Client {
+	tb.Helper()
 	conn, err := net.DialTimeout("tcp", addr, Patience)
 	if err != nil {
-		t.Fatalf("fakebroker: dial: %v", err)
+		tb.Fatalf("fakebroker: dial: %v", err)
 	}
-	return NewClient(t, conn)
+	return NewClient(tb, conn)
 }
 
 // NewClient makes a client of an existing connection, such as a TLS one.
-func NewClient(t testing.TB, conn net.Conn) *Client {
-	t.Helper()
-	t.Cleanup(func() { _ = conn.Close() })
+func NewClient(tb testing.TB, conn net.Conn) *Client {
+	tb.Helper()
+	tb.Cleanup(func() { _ = conn.Close() })
 	// A deadline for the whole connection, so that no read can hang a test.
 	if err := conn.SetDeadline(time.Now().Add(2 * Patience)); err != nil {
-		t.Fatalf("fakebroker: %v", err)
+		tb.Fatalf("fakebroker: %v", err)
 	}
-	return &Client{t: t, conn: conn, name: "fakebroker-client"}
+	return &Client{tb: tb, conn: conn, name: "fakebroker-client"}
 }
 
 // SetClientID changes the client id of later requests; the first one is "fakebroker-client".
@@ -63,7 +63,7 @@ func (c *Client) Encode(req kmsg.Request) []byte {
 
 // Send sends a request in the version it is set to and returns the frame that went out.
 func (c *Client) Send(req kmsg.Request) []byte {
-	c.t.Helper()
+	c.tb.Helper()
 	raw := c.Encode(req)
 	c.Write(raw)
 	return raw
@@ -71,28 +71,28 @@ func (c *Client) Send(req kmsg.Request) []byte {
 
 // Write sends raw bytes.
 func (c *Client) Write(raw []byte) {
-	c.t.Helper()
+	c.tb.Helper()
 	if _, err := c.conn.Write(raw); err != nil {
-		c.t.Fatalf("fakebroker: client write: %v", err)
+		c.tb.Fatalf("fakebroker: client write: %v", err)
 	}
 }
 
 // Next reads the next answer without looking into it; Body is unset.
 func (c *Client) Next() Response {
-	c.t.Helper()
+	c.tb.Helper()
 	raw, err := readFrame(c.conn)
 	if err != nil {
-		c.t.Fatalf("fakebroker: client read: %v", err)
+		c.tb.Fatalf("fakebroker: client read: %v", err)
 	}
 	if len(raw) < 8 {
-		c.t.Fatalf("fakebroker: answer of %d bytes has no correlation id", len(raw)-4)
+		c.tb.Fatalf("fakebroker: answer of %d bytes has no correlation id", len(raw)-4)
 	}
 	return Response{CorrelationID: int32(binary.BigEndian.Uint32(raw[4:])), Raw: raw}
 }
 
 // Receive reads the answer to req and decodes it with kmsg into the kind of response that belongs to req.
 func (c *Client) Receive(req kmsg.Request) (kmsg.Response, Response) {
-	c.t.Helper()
+	c.tb.Helper()
 	r := c.Next()
 	in := kbin.Reader{Src: r.Raw[8:]}
 	if flexibleResponse(req.Key(), req.GetVersion()) {
@@ -101,14 +101,14 @@ func (c *Client) Receive(req kmsg.Request) (kmsg.Response, Response) {
 	r.Body = in.Src
 	resp := req.ResponseKind()
 	if err := resp.ReadFrom(r.Body); err != nil {
-		c.t.Fatalf("fakebroker: answer to key %d version %d: %v", req.Key(), req.GetVersion(), err)
+		c.tb.Fatalf("fakebroker: answer to key %d version %d: %v", req.Key(), req.GetVersion(), err)
 	}
 	return resp, r
 }
 
 // Do sends a request and receives its answer.
 func (c *Client) Do(req kmsg.Request) kmsg.Response {
-	c.t.Helper()
+	c.tb.Helper()
 	c.Send(req)
 	resp, _ := c.Receive(req)
 	return resp
@@ -117,15 +117,15 @@ func (c *Client) Do(req kmsg.Request) kmsg.Response {
 // End waits for the other side to end the connection and returns how: io.EOF, or the error of an abort.
 // It fails the test when bytes come instead.
 func (c *Client) End() error {
-	c.t.Helper()
+	c.tb.Helper()
 	var b [64]byte
 	n, err := c.conn.Read(b[:])
 	if n > 0 {
-		c.t.Fatalf("fakebroker: expected the end, got % x", b[:n])
+		c.tb.Fatalf("fakebroker: expected the end, got % x", b[:n])
 	}
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
-		c.t.Fatalf("fakebroker: the connection did not end within %s", 2*Patience)
+		c.tb.Fatalf("fakebroker: the connection did not end within %s", 2*Patience)
 	}
 	if errors.Is(err, io.EOF) {
 		return io.EOF

@@ -125,31 +125,31 @@ func (c *Conn) Frames() []*Frame {
 }
 
 // WaitFrames waits until at least n requests have been received and returns all received by then.
-func (c *Conn) WaitFrames(t testing.TB, n int) []*Frame {
-	t.Helper()
-	c.wait(t, fmt.Sprintf("%d requests", n), func() bool { return len(c.frames) >= n })
+func (c *Conn) WaitFrames(tb testing.TB, n int) []*Frame {
+	tb.Helper()
+	c.wait(tb, fmt.Sprintf("%d requests", n), func() bool { return len(c.frames) >= n })
 	return c.Frames()
 }
 
 // WaitReceived waits until at least n raw bytes have been received and returns all received by then.
-func (c *Conn) WaitReceived(t testing.TB, n int) []byte {
-	t.Helper()
-	c.wait(t, fmt.Sprintf("%d bytes", n), func() bool { return len(c.received) >= n })
+func (c *Conn) WaitReceived(tb testing.TB, n int) []byte {
+	tb.Helper()
+	c.wait(tb, fmt.Sprintf("%d bytes", n), func() bool { return len(c.received) >= n })
 	return c.Received()
 }
 
 // WaitEnd waits until the peer has ended or aborted its sending side, and returns how: io.EOF or an error.
-func (c *Conn) WaitEnd(t testing.TB) error {
-	t.Helper()
-	c.wait(t, "the end of the connection", func() bool { return c.readErr != nil })
+func (c *Conn) WaitEnd(tb testing.TB) error {
+	tb.Helper()
+	c.wait(tb, "the end of the connection", func() bool { return c.readErr != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.readErr
 }
 
 // wait polls cond, called with mu held, at every change of the log.
-func (c *Conn) wait(t testing.TB, what string, cond func() bool) {
-	t.Helper()
+func (c *Conn) wait(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
 	timeout := time.NewTimer(Patience)
 	defer timeout.Stop()
 	for {
@@ -163,7 +163,7 @@ func (c *Conn) wait(t testing.TB, what string, cond func() bool) {
 		select {
 		case <-changed:
 		case <-timeout.C:
-			t.Fatalf("fakebroker: connection %d: waited in vain for %s (has %s)", c.ID, what, state)
+			tb.Fatalf("fakebroker: connection %d: waited in vain for %s (has %s)", c.ID, what, state)
 		}
 	}
 }

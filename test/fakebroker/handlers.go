@@ -59,7 +59,7 @@ func (b *Broker) metadata(f *Frame) []byte {
 	node.Host, node.Port = b.HostPort()
 	resp.Brokers = append(resp.Brokers, node)
 	resp.ControllerID = b.nodeID
-	resp.ClusterID = kmsg.StringPtr("fakebroker")
+	resp.ClusterID = new("fakebroker")
 	for _, rt := range req.Topics {
 		t := kmsg.NewMetadataResponseTopic()
 		t.Topic, t.TopicID, t.ErrorCode = rt.Topic, rt.TopicID, 3
