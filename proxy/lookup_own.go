@@ -22,14 +22,18 @@ const (
 	// maxOwnQuestions bounds the questions under way on warder's own connection.
 	maxOwnQuestions = 16
 	ownTimeout      = 10 * time.Second
+	// refusedPause is how long warder asks in band only after an anonymous question of
+	// its own failed: the cluster may want credentials, and its log should not fill with our attempts.
+	refusedPause = 5 * time.Minute
 )
 
 // ownConnection is the carrier that uses a client of warder's own (franz-go),
 // never on the path of traffic.
 type ownConnection struct {
 	srv         *Server
-	credentials bool        // set at construction: upstream.lookup is given
-	saslSeen    atomic.Bool // clients authenticate by SASL, so an anonymous connection would be refused
+	credentials bool         // set at construction: upstream.lookup is given
+	saslSeen    atomic.Bool  // clients authenticate by SASL, so an anonymous connection would be refused
+	refused     atomic.Int64 // when an anonymous question was last turned away, in ns since 1970; 0: never
 
 	client  *kgo.Client
 	slots   chan struct{} // one per question under way
@@ -86,8 +90,11 @@ func lookupMechanism(cfg *configs.Lookup) (sasl.Mechanism, error) {
 }
 
 // usable reports whether the cluster is expected to answer: there are
-// credentials, or no client was seen to need any.
-func (o *ownConnection) usable() bool { return o.credentials || !o.saslSeen.Load() }
+// credentials, or neither was a client seen to need any nor did the cluster turn
+// an anonymous question away.
+func (o *ownConnection) usable() bool {
+	return o.credentials || !o.saslSeen.Load() && time.Since(time.Unix(0, o.refused.Load())) > refusedPause
+}
 
 func (o *ownConnection) carrier() string { return "own" }
 
@@ -108,7 +115,11 @@ func (o *ownConnection) Ask(req kmsg.Request, done func(kmsg.Response, error)) b
 func (o *ownConnection) request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
 	defer cancel()
-	return o.client.Request(ctx, req)
+	resp, err := o.client.Request(ctx, req)
+	if err != nil && !o.credentials {
+		o.refused.Store(time.Now().UnixNano())
+	}
+	return resp, err
 }
 
 func (o *ownConnection) close() {

@@ -97,6 +97,7 @@ func (s *session) run(ctx context.Context) error {
 	s.awaitAnswers(s.guard(s.readRequests))
 	<-responses
 	s.side.close(s.inflight.orphans())
+	s.lingerClose()
 	return s.cause
 }
 
@@ -227,11 +228,39 @@ func (s *session) end(cause error) {
 		return
 	}
 	s.ended, s.cause = true, closing(ReasonInternal, cause)
-	s.client.Close()
+	if !s.gently(cause) {
+		s.client.Close()
+	}
 	if s.broker != nil {
 		s.broker.Close()
 	}
 	s.inflight.abort()
+}
+
+// linger is how long a client may take to notice that warder has said its last word.
+const linger = time.Second
+
+// gently reports whether the client is to be left the time to read what it was
+// sent: when warder ends a connection that was in order. mu is held.
+func (s *session) gently(cause error) bool {
+	var ce *CloseError
+	return cause == s.last && errors.As(cause, &ce) && ce.Reason != ReasonClientGone
+}
+
+// lingerClose ends the client's connection so that it reads every answer first.
+// Closing a socket that holds unread bytes resets it, and a reset may overtake the answers.
+func (s *session) lingerClose() {
+	defer s.client.Close()
+	s.mu.Lock()
+	gently := s.gently(s.cause)
+	s.mu.Unlock()
+	half, ok := s.client.(interface{ CloseWrite() error })
+	if !gently || !ok || half.CloseWrite() != nil {
+		return
+	}
+	if s.client.SetReadDeadline(time.Now().Add(linger)) == nil {
+		io.Copy(io.Discard, s.client) //nolint:errcheck // whatever still comes is too late
+	}
 }
 
 // stop asks the session to end at the next frame boundary of the client and once
