@@ -103,6 +103,18 @@ func (g *Gate) NeedsConfig(id *rules.Identity, topic []byte) bool {
 	return false
 }
 
+// NeedsNames says whether a rule that may block looks at what this client
+// writes: a topic id without a name would leave it blind.
+func (g *Gate) NeedsNames(id *rules.Identity) bool {
+	g.sync(id)
+	for _, a := range g.client {
+		if a.action == rules.Block {
+			return true
+		}
+	}
+	return false
+}
+
 // Produce judges a request. now is when its last byte was read. It allocates
 // nothing while all is clean and the topics have been seen before.
 func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) ProduceVerdict {
