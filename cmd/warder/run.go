@@ -37,6 +37,9 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) run(ctx context.Context, cfg *configs.Config, log zerolog.Logger, load func() (*configs.Config, error), tapped bool) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before anyone can take this for running: unheard, SIGHUP kills
+	defer signal.Stop(hangups)
 	v := thisVersion()
 	log.Info().Str("version", v.Version).Str("commit", v.Commit).Str("config", cfg.Path).Str("config_hash", cfg.Hash).Msg("warder begins")
 	stopProfiling, err := startProfiling(cfg.Profiling.Pyroscope, v.Version, log)
@@ -49,8 +52,7 @@ func (a *app) run(ctx context.Context, cfg *configs.Config, log zerolog.Logger, 
 		return err
 	}
 	w.warn(cfg)
-	hangups := w.reloadOnHangup(ctx)
-	defer hangups()
+	defer w.reloadOn(ctx, hangups)()
 	if tapped {
 		done, err := a.printTap(w.tap)
 		if err != nil {
@@ -61,11 +63,9 @@ func (a *app) run(ctx context.Context, cfg *configs.Config, log zerolog.Logger, 
 	return w.run(ctx)
 }
 
-// reloadOnHangup reloads on each SIGHUP until ctx ends or stop is called, which
-// waits for a reload under way.
-func (w *instance) reloadOnHangup(ctx context.Context) (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
+// reloadOn reloads on each signal until stop is called, which waits for a
+// reload under way.
+func (w *instance) reloadOn(ctx context.Context, signals <-chan os.Signal) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -80,7 +80,6 @@ func (w *instance) reloadOnHangup(ctx context.Context) (stop func()) {
 		}
 	}()
 	return func() {
-		signal.Stop(signals)
 		cancel()
 		<-ended
 	}
