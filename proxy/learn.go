@@ -43,7 +43,7 @@ func (s *session) awaitTopics(id *rules.Identity, req *protocol.ProduceRequest) 
 			continue
 		}
 		seen, seenID = p.Topic, p.TopicID
-		if _, ok := s.topicName(p.Topic, p.TopicID); !ok && s.gate.NeedsConfig(id, nil) {
+		if _, ok := s.topicName(p.Topic, p.TopicID); !ok && s.gate.NeedsNames(id) {
 			s.awaitName(p.TopicID)
 		}
 		if name, ok := s.topicName(p.Topic, p.TopicID); ok && s.gate.NeedsConfig(id, []byte(name)) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -204,5 +205,43 @@ func (r *rig) policy(topic string, want rules.CleanupPolicy) {
 	r.t.Helper()
 	if got, _ := r.topics.ByName([]byte(topic)); got.Cleanup != want {
 		r.t.Errorf("cleanup.policy of %s is %q, want %q", topic, got.Cleanup, want)
+	}
+}
+
+// compactOnly is a rule that blocks every batch on a compacted topic, and needs to know which those are.
+var compactOnly = rules.Spec{
+	ID: "tombstone", Summary: "finds batches on compacted topics", Severity: rules.Critical,
+	Needs: rules.NeedHeaders | rules.NeedTopicConfig, CanBlock: true, Default: rules.Alert, Doc: "docs/rules/tombstone.md",
+	New: func(decode func(any) error) (rules.Rule, error) { return compactOnlyRule{}, decode(&struct{}{}) },
+}
+
+type compactOnlyRule struct{}
+
+func (compactOnlyRule) Batch(c *rules.Case, b *rules.Batch) {
+	if b.Topic.Cleanup.Compacts() {
+		c.Deny(rules.Denial{Record: rules.WholeBatch, Reason: "the topic is compacted"})
+	}
+}
+
+// TestFirstProduceIsJudgedWithKnowledge: warder has just started, the client has
+// not. It knows the topic since long and writes to it by id or name at once.
+func TestFirstProduceIsJudgedWithKnowledge(t *testing.T) {
+	for _, sasl := range []bool{false, true} {
+		for _, version := range []int16{9, 13} {
+			t.Run(fmt.Sprintf("SASL %t, Produce v%d", sasl, version), func(t *testing.T) {
+				r := newRigWith(t, []rules.Spec{compactOnly}, blocking)
+				r.describes("compact")
+				r.names("users")
+				r.store()
+				c := r.dial()
+				if sasl {
+					r.sasl()
+					authenticate(c, "alice", "x")
+				}
+				if got := outcomes(c.Do(produce(version, -1, "users", []string{"a"}))); got[0][0] != policyViolation {
+					t.Errorf("answered %v", got)
+				}
+			})
+		}
 	}
 }

@@ -78,6 +78,18 @@ func newRig(t *testing.T, change func(*configs.Config)) *rig {
 
 func newRigAt(t *testing.T, broker *fakebroker.Broker, upstream string, change func(*configs.Config)) *rig {
 	t.Helper()
+	return startRig(t, broker, upstream, []rules.Spec{forbidden}, change)
+}
+
+// newRigWith is newRig with other rules.
+func newRigWith(t *testing.T, specs []rules.Spec, change func(*configs.Config)) *rig {
+	t.Helper()
+	broker := fakebroker.New(t)
+	return startRig(t, broker, broker.Addr(), specs, change)
+}
+
+func startRig(t *testing.T, broker *fakebroker.Broker, upstream string, specs []rules.Spec, change func(*configs.Config)) *rig {
+	t.Helper()
 	c := configs.Default()
 	c.Upstream.Bootstrap = []configs.Address{configs.Address(upstream)}
 	c.Listeners[0].Address, c.Listeners[0].Ports = "127.0.0.1:0", &configs.PortRange{}
@@ -88,7 +100,7 @@ func newRigAt(t *testing.T, broker *fakebroker.Broker, upstream string, change f
 	log := &lockedBuffer{}
 	topics := state.NewTopics(0)
 	e, err := engine.New(engine.Options{
-		Cluster: "test", Specs: []rules.Spec{forbidden}, Topics: topics, Inspect: c.Inspect,
+		Cluster: "test", Specs: specs, Topics: topics, Inspect: c.Inspect,
 		Log: zerolog.New(log), Limits: engine.Limits{Shards: 1},
 	})
 	if err != nil {

@@ -238,6 +238,10 @@ func (s *session) deliveryError(err error) error {
 func (s *session) brokerError(err error) error {
 	switch {
 	case errors.Is(err, errStop), errors.Is(err, os.ErrDeadlineExceeded):
+		var ce *CloseError
+		if last := s.farewell(); errors.As(last, &ce) && ce.Reason != ReasonShutdown {
+			return last
+		}
 		return closingf(ReasonDrainDeadline, "%d requests still unanswered", s.inflight.depth())
 	case errors.Is(err, io.EOF):
 		return closingf(ReasonBrokerGone, "broker %s closed the connection with %d requests open", s.brokerAddress, s.inflight.depth())

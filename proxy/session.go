@@ -237,6 +237,11 @@ func (s *session) end(cause error) {
 	s.inflight.abort()
 }
 
+// lastAnswers is how long a client that will send no more is waited for with its
+// open requests. Clients seldom half-close: most are gone for good, and a long
+// poll of theirs should not keep a connection to the broker for long.
+const lastAnswers = 3 * time.Second
+
 // linger is how long a client may take to notice that warder has said its last word.
 const linger = time.Second
 
@@ -297,7 +302,7 @@ func (s *session) authenticated() {
 // response loop ends with it when the last open request is answered, or at the
 // deadline. The client gets what it is owed even when its next request was no request.
 func (s *session) awaitAnswers(cause error) {
-	until := time.Now().Add(s.srv.drainDeadline())
+	until := time.Now().Add(lastAnswers)
 	s.mu.Lock()
 	s.last = cause
 	if s.stopping {
