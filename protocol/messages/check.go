@@ -11,7 +11,8 @@ import (
 // The bound on what decoding allocates: memoryFactor times the bytes of the body,
 // and memoryBase. Without it a body of zeros could make kmsg allocate hundreds of
 // times its size, since it takes the count of an array at face value as long as
-// that many bytes remain. Honest messages stay below a third of the factor.
+// that many bytes remain. The factor is reached only by many elements that are
+// nearly empty: without names, or with unknown tagged fields in each.
 const (
 	memoryFactor = 16
 	memoryBase   = 64 << 10

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"warder/protocol/wire"
 )
@@ -338,8 +339,14 @@ func (s *splicer) sharePartition(fetch bool) {
 	r.SkipTags()
 }
 
+// roomToGrow is for addresses that are longer than those they replace, in bytes.
+const roomToGrow = 512
+
 // copyTo copies what lies before at and was not yet accounted for.
 func (s *splicer) copyTo(at int) {
+	if s.copied == 0 {
+		s.out = slices.Grow(s.out, len(s.body)+roomToGrow)
+	}
 	s.out = append(s.out, s.body[s.copied:at]...)
 	s.copied = at
 }

@@ -28,8 +28,9 @@ func proxied(e testEndpoint) (testEndpoint, bool) {
 	return testEndpoint{-7, "warder.example", 9000 + e.NodeID%1000}, e.NodeID != 1
 }
 
-func endpointFixtures(t testing.TB) []fixture.Message {
-	return slices.DeleteFunc(fixtures(t), func(f fixture.Message) bool {
+func endpointFixtures(tb testing.TB) []fixture.Message {
+	tb.Helper()
+	return slices.DeleteFunc(fixtures(tb), func(f fixture.Message) bool {
 		return !f.Response || !slices.Contains([]int16{3, 10, 60, 78, 79}, f.Key)
 	})
 }
@@ -90,7 +91,7 @@ func wantCoordinator(m testMap, id *int32, host *string, port *int32, code *int1
 		return
 	}
 	*id, *host, *port, *code = -1, "", -1, 15
-	*message = kmsg.StringPtr("The coordinator is broker 1, for which the proxy has no address yet.")
+	*message = new("The coordinator is broker 1, for which the proxy has no address yet.")
 }
 
 // TestEndpointsOfEveryVersion: each version's addresses are mapped and all else
@@ -135,7 +136,7 @@ func TestEndpointsOfEveryVersion(t *testing.T) {
 func TestUnchangedAnswersAreTheOriginal(t *testing.T) {
 	same := func(e testEndpoint) (testEndpoint, bool) { return e, true }
 	for _, f := range endpointFixtures(t) {
-		body := append(f.Body[:len(f.Body):len(f.Body)], 0xee)
+		body := append(slices.Clip(f.Body), 0xee)
 		out, changed, err := RewriteEndpoints(nil, f.Key, f.Version, body, same)
 		if err != nil || changed || &out[0] != &body[0] || len(out) != len(body) {
 			t.Fatalf("%s: changed %v, %v", &f, changed, err)
@@ -147,7 +148,7 @@ func TestUnchangedAnswersAreTheOriginal(t *testing.T) {
 func TestTrailingBytesSurviveRewriting(t *testing.T) {
 	for _, f := range endpointFixtures(t) {
 		out, _, err := RewriteEndpoints(nil, f.Key, f.Version, f.Body, proxied)
-		more, _, err2 := RewriteEndpoints(nil, f.Key, f.Version, append(f.Body[:len(f.Body):len(f.Body)], 1, 2, 3), proxied)
+		more, _, err2 := RewriteEndpoints(nil, f.Key, f.Version, append(slices.Clip(f.Body), 1, 2, 3), proxied)
 		if err != nil || err2 != nil || !bytes.Equal(append(slices.Clone(out), 1, 2, 3), more) {
 			t.Fatalf("%s: %v %v", &f, err, err2)
 		}

@@ -15,14 +15,14 @@ import (
 
 var loadFixtures = sync.OnceValues(func() ([]fixture.Message, error) { return fixture.Load("../testdata/fixtures") })
 
-func fixtures(t testing.TB) []fixture.Message {
-	t.Helper()
+func fixtures(tb testing.TB) []fixture.Message {
+	tb.Helper()
 	all, err := loadFixtures()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(all) < 3000 {
-		t.Fatalf("only %d fixtures", len(all))
+		tb.Fatalf("only %d fixtures", len(all))
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(f fixture.Message) bool {
 		return f.Key == keyStopReplica && !f.Response // see define
@@ -80,7 +80,7 @@ func TestEveryVersionRoundTrips(t *testing.T) {
 // TestTrailingBytesAreDetected: kmsg alone would lose them silently.
 func TestTrailingBytesAreDetected(t *testing.T) {
 	for _, f := range fixtures(t) {
-		m, err := decodeFixture(&f, append(f.Body[:len(f.Body):len(f.Body)], 0, 1))
+		m, err := decodeFixture(&f, append(slices.Clip(f.Body), 0, 1))
 		var trailing *TrailingError
 		if !errors.As(err, &trailing) || trailing.Offset != len(f.Body) || trailing.Trailing != 2 {
 			t.Fatalf("%s: %v", &f, err)
