@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -69,28 +71,29 @@ func askCluster(ctx context.Context, cfg *configs.Config) (*clusterView, error) 
 
 // hint names the usual reason for an error.
 func hint(cfg *configs.Config, err error) string {
-	var header tls.RecordHeaderError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
 	switch {
-	case errors.As(err, &header):
-		return "\nThe broker does not speak TLS on that port; remove upstream.tls, or use its TLS port"
-	case errors.As(err, &authority):
+	case authority:
 		return "\nSet upstream.tls.ca to the authorities that sign the brokers' certificates"
-	case errors.As(err, &host):
+	case host:
 		return "\nThe certificate is made out to another name; use that in upstream.bootstrap, or set upstream.tls.server_name"
-	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return "\nThe brokers refuse the user name or password of upstream.lookup"
-	case cfg.Upstream.TLS == nil && isClosed(err):
+	case notTLS, cfg.Upstream.TLS != nil && closed(err) && strings.HasPrefix(err.Error(), "unable to dial"):
+		return "\nThe broker does not speak TLS on that port; remove upstream.tls, or use its TLS port"
+	case errors.Is(err, kerr.SaslAuthenticationFailed), cfg.Upstream.Lookup != nil && closed(err):
+		return "\nThe brokers refuse the user name, password or mechanism of upstream.lookup"
+	case cfg.Upstream.TLS == nil && closed(err):
 		return "\nThe broker closed the connection; if that is a TLS port, set upstream.tls"
 	default:
 		return ""
 	}
 }
 
-func isClosed(err error) bool {
-	var first *kgo.ErrFirstReadEOF
-	return errors.As(err, &first)
+// closed says whether the broker ended the connection without a word.
+func closed(err error) bool {
+	_, first := errors.AsType[*kgo.ErrFirstReadEOF](err)
+	return first || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // saslMechanisms asks for a mechanism that nobody has: a broker that wants

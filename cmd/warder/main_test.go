@@ -94,7 +94,7 @@ func TestReadmeCommandsAreUnderstood(t *testing.T) {
 	}
 	found := 0
 	for line := range strings.Lines(string(page)) {
-		for _, part := range strings.Split(line, "`") {
+		for part := range strings.SplitSeq(line, "`") {
 			rest, ok := strings.CutPrefix(strings.TrimSpace(part), "bin/warder ")
 			if !ok {
 				continue
