@@ -36,6 +36,7 @@ type heldTombstones struct {
 	tombstones
 	subject rules.Subject
 	at      time.Time
+	fenced  time.Time // when a newer epoch aborted what this one left open
 }
 
 // Watch holds the tombstones of a transaction until it is committed. Aborted
@@ -56,13 +57,17 @@ func (t *tombstone) Watch(w *rules.Watch, ev rules.Event) {
 	s.keep(w)
 }
 
-// Tick gives up on transactions that nobody has seen end.
+// Tick drops what a newer epoch has aborted, once its own end cannot be on its
+// way any more, and gives up on transactions that nobody has seen end.
 func (t *tombstone) Tick(w *rules.Watch) {
 	s, ok := w.State.(*txnTombstones)
 	if !ok {
 		return
 	}
 	s.settle(func(h *heldTombstones) bool {
+		if !h.fenced.IsZero() && w.Now.Sub(h.fenced) >= endFor {
+			return true
+		}
 		if w.Now.Sub(h.at) < heldFor {
 			return false
 		}
@@ -80,8 +85,7 @@ func (s *txnTombstones) hold(w *rules.Watch, o rules.Observation) {
 	h.subject.Topic, h.subject.TransactionalID = h.topic.Name, w.Key
 	h.subject.Partition = new(h.partition)
 	for i := range s.ends {
-		if end := &s.ends[i]; h.endedBy(end) {
-			h.finish(w, end)
+		if h.ended(w, &s.ends[i]) {
 			return
 		}
 	}
@@ -94,13 +98,7 @@ func (s *txnTombstones) hold(w *rules.Watch, o rules.Observation) {
 
 // end settles the batches of a transaction.
 func (s *txnTombstones) end(w *rules.Watch, end rules.TransactionEnded) {
-	s.settle(func(h *heldTombstones) bool {
-		if !h.endedBy(&end) {
-			return false
-		}
-		h.finish(w, &end)
-		return true
-	})
+	s.settle(func(h *heldTombstones) bool { return h.ended(w, &end) })
 	if len(s.ends) == knownEnds {
 		s.ends = s.ends[1:]
 	}
@@ -132,22 +130,23 @@ func (s *txnTombstones) keep(w *rules.Watch) {
 	}
 }
 
-// endedBy says whether the batch belongs to the transaction that ended: it was
-// sent before, by the same producer and epoch. A newer epoch aborts what the
-// older one left open.
-func (h *heldTombstones) endedBy(end *rules.TransactionEnded) bool {
-	if h.at.After(end.At) {
+// ended says whether the batch belongs to the transaction that ended, which was
+// of the same producer and epoch and later, and reports it if that was
+// committed. A newer epoch aborts what an older one left open, but its news may
+// overtake those of the older one's commit.
+func (h *heldTombstones) ended(w *rules.Watch, end *rules.TransactionEnded) bool {
+	switch {
+	case h.at.After(end.At):
 		return false
-	}
-	same := end.ProducerID == h.epoch.id && end.ProducerEpoch == h.epoch.epoch
-	return same || !end.Committed && (end.ProducerID != h.epoch.id || end.ProducerEpoch > h.epoch.epoch)
-}
-
-// finish reports the batch if its transaction was committed.
-func (h *heldTombstones) finish(w *rules.Watch, end *rules.TransactionEnded) {
-	if end.Committed {
+	case end.ProducerID != h.epoch.id || end.ProducerEpoch != h.epoch.epoch:
+		if !end.Committed && (end.ProducerID != h.epoch.id || end.ProducerEpoch > h.epoch.epoch) {
+			h.fenced = end.At
+		}
+		return false
+	case end.Committed:
 		w.Report(h.report("committed"))
 	}
+	return true
 }
 
 func (h *heldTombstones) report(outcome string) rules.Report {

@@ -3,6 +3,7 @@ package sink
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -35,7 +36,7 @@ func (s *Log) Write(f *rules.Finding) error {
 		Stringer("action", f.Action).Bool("would_block", f.WouldBlock).
 		Str("cluster", f.Cluster).RawJSON("subject", subject).RawJSON("evidence", evidence).
 		Str("advice", f.Advice).Str("doc", f.Doc).Str("fingerprint", f.Fingerprint).
-		Int("count", f.Count).Time("first_time", f.FirstTime).Time("last_time", f.LastTime)
+		Int("count", f.Count).Str("first_time", f.FirstTime.Format(time.RFC3339Nano)).Str("last_time", f.LastTime.Format(time.RFC3339Nano))
 	if f.Resolved {
 		line.Bool("resolved", true)
 	}
