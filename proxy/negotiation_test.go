@@ -135,7 +135,7 @@ func TestSaslHandshakeV0IsRefused(t *testing.T) {
 	if resp, _ := c.Do(h).(*kmsg.SASLHandshakeResponse); resp.ErrorCode != 35 {
 		t.Errorf("error %d, want UNSUPPORTED_VERSION", resp.ErrorCode)
 	}
-	c.End()
+	ended(c)
 	r.closedBy(ReasonSASLHandshakeV0)
 }
 
@@ -147,6 +147,6 @@ func TestFramesAreSmallWhileAuthenticating(t *testing.T) {
 	h.Version, h.Mechanism = 1, "PLAIN"
 	c.Do(h)
 	c.Write([]byte{0, 9, 0, 0}) // a frame of 589,824 bytes
-	c.End()
+	ended(c)
 	r.closedBy(ReasonFrameLimit)
 }

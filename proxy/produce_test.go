@@ -218,7 +218,7 @@ func TestAcksZeroDenialClosesTheConnection(t *testing.T) {
 	r.store()
 	c := r.dial()
 	c.Send(produce(7, 0, "orders", []string{"forbidden"}))
-	c.End()
+	ended(c)
 	r.closedBy(ReasonDenied)
 }
 
@@ -266,7 +266,7 @@ func TestUndecodableProduce(t *testing.T) {
 		})
 		c := r.dial()
 		c.Write(broken)
-		c.End()
+		ended(c)
 		r.closedBy(ReasonUndecodable)
 	})
 }

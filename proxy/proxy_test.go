@@ -188,3 +188,10 @@ func readAll(t *testing.T, r io.Reader, n int) []byte {
 	}
 	return p
 }
+
+// ended waits for the end of a connection and closes the client's side, for
+// which warder waits a moment.
+func ended(c *fakebroker.Client) {
+	c.End()
+	c.Conn().Close()
+}

@@ -108,7 +108,7 @@ func TestWrongCorrelationIDClosesInsteadOfMisleading(t *testing.T) {
 	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Send([]byte{0, 0, 0, 4, 0, 0, 0, 99}), fakebroker.ExpectEnd())
 	c := r.dial()
 	c.Write(opaqueRequest(1, 0))
-	c.End()
+	ended(c)
 	r.closedBy(ReasonMalformedResponse)
 	r.logged("correlation id 99")
 }
@@ -119,7 +119,7 @@ func TestUnsolicitedAnswerCloses(t *testing.T) {
 	c := r.dial()
 	c.Write(opaqueRequest(1, 0))
 	c.Next()
-	c.End()
+	ended(c)
 	r.closedBy(ReasonMalformedResponse)
 }
 
@@ -162,7 +162,7 @@ func TestHalfClosedClientGetsItsAnswers(t *testing.T) {
 			t.Fatalf("got the answer to %d in place of %d", got.CorrelationID, i)
 		}
 	}
-	c.End()
+	ended(c)
 	r.closedBy(ReasonClientGone)
 }
 
@@ -178,7 +178,7 @@ func TestGarbageAfterRequestsStillGetsTheirAnswers(t *testing.T) {
 	if got := c.Next(); got.CorrelationID != 1 {
 		t.Fatalf("correlation id %d", got.CorrelationID)
 	}
-	c.End()
+	ended(c)
 	r.closedBy(ReasonMalformedRequest)
 }
 
@@ -187,7 +187,7 @@ func TestBrokerGoneEndsTheClient(t *testing.T) {
 	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Reset())
 	c := r.dial()
 	c.Write(opaqueRequest(1, 0))
-	c.End()
+	ended(c)
 	r.closedBy(ReasonBrokerGone)
 }
 
@@ -199,7 +199,7 @@ func TestAnswerCutShortEndsTheClient(t *testing.T) {
 	if got := readAll(t, c.Conn(), 10); !bytes.Equal(got[8:], []byte{7, 7}) {
 		t.Errorf("what had come was not passed on: % x", got)
 	}
-	c.End()
+	ended(c)
 	r.closedBy(ReasonBrokerGone)
 }
 
@@ -212,7 +212,7 @@ func TestUnreachableBrokerIsNamed(t *testing.T) {
 	r := newRigAt(t, nil, ln.Addr().String(), nil)
 	c := r.dial()
 	c.Write(opaqueRequest(1, 0))
-	c.End()
+	ended(c)
 	r.closedBy(ReasonBrokerUnreachable)
 	r.logged(ln.Addr().String())
 }
@@ -230,7 +230,7 @@ func TestSilentConnectionsNeverReachTheBroker(t *testing.T) {
 func TestFirstRequestHasADeadline(t *testing.T) {
 	r := newRig(t, func(c *configs.Config) { c.Listeners[0].Limits.Unauthenticated = 20 * time.Millisecond })
 	c := r.dial()
-	c.End()
+	ended(c)
 	r.closedBy(ReasonUnauthenticated)
 }
 
@@ -257,7 +257,7 @@ func TestRefusals(t *testing.T) {
 			r := newRig(t, nil)
 			c := r.dial()
 			c.Write(tt.bytes)
-			c.End()
+			ended(c)
 			r.closedBy(tt.reason)
 			r.logged(tt.says)
 		})
@@ -272,7 +272,7 @@ func TestConnectionLimits(t *testing.T) {
 	a.Next()
 	b.Write(opaqueRequest(1, 0))
 	b.Next()
-	r.dial().End()
+	ended(r.dial())
 	r.closedBy(ReasonConnectionLimit)
 	a.Conn().Close()
 	r.closedBy(ReasonClientGone)
@@ -306,7 +306,7 @@ func TestDrainAnswersWhatIsOpen(t *testing.T) {
 			t.Fatalf("got the answer to %d in place of %d", got.CorrelationID, want)
 		}
 	}
-	c.End()
+	ended(c)
 	<-drained
 	r.closedBy(ReasonShutdown)
 }
@@ -319,7 +319,7 @@ func TestDrainDeadlineCuts(t *testing.T) {
 	c.Write(opaqueRequest(1, 100))
 	<-held.Arrived()
 	r.drain()
-	c.End()
+	ended(c)
 	r.closedBy(ReasonDrainDeadline)
 	held.Release()
 }

@@ -183,7 +183,7 @@ func TestMismatchesOfTLSAreNamed(t *testing.T) {
 	t.Run("client without the certificate it needs", func(t *testing.T) {
 		r := newRig(t, func(c *configs.Config) { c.Listeners[0].TLS = a.server("l2", "require") })
 		if c, _, err := r.dialTLS(&tls.Config{RootCAs: a.pool}); err == nil {
-			c.End() // in TLS 1.3 the client learns of it with its first read
+			ended(c) // in TLS 1.3 the client learns of it with its first read
 		}
 		r.closedBy(ReasonClientTLS)
 	})
@@ -193,7 +193,7 @@ func TestMismatchesOfTLSAreNamed(t *testing.T) {
 		r.broker.Script(fakebroker.Expect(opaque), fakebroker.Send(alert))
 		c := r.dial()
 		c.Write(opaqueRequest(1, 10))
-		c.End()
+		ended(c)
 		r.closedBy(ReasonBrokerTLS)
 		r.logged("set upstream.tls")
 	})
@@ -204,7 +204,7 @@ func TestMismatchesOfTLSAreNamed(t *testing.T) {
 		r.broker.Script(fakebroker.Send([]byte{0, 0, 0, 4, 0, 0, 0, 0}))
 		c := r.dial()
 		c.Write(opaqueRequest(1, 10))
-		c.End()
+		ended(c)
 		r.closedBy(ReasonBrokerTLS)
 		r.logged("does not speak TLS")
 	})
