@@ -114,8 +114,8 @@ func (c *Client) Do(req kmsg.Request) kmsg.Response {
 	return resp
 }
 
-// End waits for the other side to end the connection, closes its own and returns how it ended: io.EOF, or the
-// error of an abort. It fails the test when bytes come instead.
+// End waits for the other side to end the connection and returns how: io.EOF, or the error of an abort.
+// It fails the test when bytes come instead.
 func (c *Client) End() error {
 	c.tb.Helper()
 	var b [64]byte
@@ -127,7 +127,6 @@ func (c *Client) End() error {
 	if errors.As(err, &ne) && ne.Timeout() {
 		c.tb.Fatalf("fakebroker: the connection did not end within %s", 2*Patience)
 	}
-	_ = c.conn.Close()
 	if errors.Is(err, io.EOF) {
 		return io.EOF
 	}
