@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"warder/protocol"
 	"warder/protocol/messages"
@@ -25,23 +26,44 @@ const saslFrameLimit = 512 << 10
 
 // authentication follows a session's SASL exchange.
 type authentication struct {
+	open atomic.Bool // an exchange is under way; read by every request
+	done atomic.Bool // an exchange has succeeded
+
 	mu       sync.Mutex
 	observer *messages.SASLObserver // guarded by mu; nil when no exchange is under way
-	done     bool                   // guarded by mu: an exchange has succeeded
 }
 
 // serving reports whether the connection may carry other requests now.
-func (a *authentication) serving() bool {
+func (a *authentication) serving() bool { return !a.open.Load() }
+
+// begin starts to follow an exchange, in place of one that did not come to an end.
+func (a *authentication) begin(o *messages.SASLObserver) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.observer == nil
+	a.observer = o
+	a.open.Store(o != nil)
 }
 
-// authenticated reports whether the client has authenticated by SASL.
-func (a *authentication) authenticated() bool {
+// observe lets f see the exchange that is under way and, when that ended it with
+// success, returns whom the broker took the client for.
+func (a *authentication) observe(f func(*messages.SASLObserver)) (principal string, succeeded bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.done
+	o := a.observer
+	if o == nil {
+		return "", false
+	}
+	f(o)
+	if !o.Finished() {
+		return "", false
+	}
+	a.observer = nil
+	a.open.Store(false)
+	if !o.Succeeded() {
+		return "", false
+	}
+	a.done.Store(true)
+	return o.Principal(), true
 }
 
 // satisfied reports whether a request of this API ends the time in which a client
@@ -49,7 +71,7 @@ func (a *authentication) authenticated() bool {
 func (a *authentication) satisfied(key int16) bool {
 	switch key {
 	case protocol.ApiVersions, protocol.SaslHandshake, protocol.SaslAuthenticate:
-		return a.authenticated()
+		return a.done.Load()
 	}
 	return a.serving()
 }
@@ -91,9 +113,7 @@ func onSaslHandshakeAnswer(s *session, ex *exchange, a *answer) error {
 	}
 	if code, err := messages.SaslHandshakeError(ex.version, body); err == nil && code == 0 {
 		observer, _ := ex.state.(*messages.SASLObserver)
-		s.auth.mu.Lock()
-		s.auth.observer = observer
-		s.auth.mu.Unlock()
+		s.auth.begin(observer)
 	}
 	return s.relay(a)
 }
@@ -103,11 +123,7 @@ func onSaslAuthenticate(s *session, rq *request) error {
 	if err != nil {
 		return err
 	}
-	s.auth.mu.Lock()
-	if s.auth.observer != nil {
-		s.auth.observer.Request(rq.Version, body)
-	}
-	s.auth.mu.Unlock()
+	s.followSASL(func(o *messages.SASLObserver) { o.Request(rq.Version, body) })
 	return s.forward(rq, s.exchange(rq, onSaslAuthenticateAnswer))
 }
 
@@ -116,20 +132,26 @@ func onSaslAuthenticateAnswer(s *session, ex *exchange, a *answer) error {
 	if err != nil {
 		return err
 	}
-	s.auth.mu.Lock()
-	if o := s.auth.observer; o != nil {
-		o.Response(ex.version, body)
-		if o.Finished() {
-			s.auth.observer = nil
-			if o.Succeeded() {
-				s.auth.done = true
-				s.identify(func(id *rules.Identity) { id.Principal = userPrincipal(o.Principal()) })
-				s.srv.lookups.own.saslSeen.Store(true)
-			}
-		}
-	}
-	s.auth.mu.Unlock()
+	s.followSASL(func(o *messages.SASLObserver) { o.Response(ex.version, body) })
 	return s.relay(a)
+}
+
+// followSASL shows a step of the exchange to its observer and takes over whom it was for.
+func (s *session) followSASL(step func(*messages.SASLObserver)) {
+	if principal, ok := s.auth.observe(step); ok {
+		s.identify(func(id *rules.Identity) { id.Principal = userPrincipal(principal) })
+		s.srv.lookups.own.saslSeen.Store(true)
+	}
+}
+
+// leftSASL notes that the client goes on with other requests, which a broker lets
+// it do only after success: the end of some mechanisms cannot be told from their tokens.
+func (s *session) leftSASL(key int16) {
+	switch key {
+	case protocol.SaslAuthenticate, protocol.SaslHandshake, protocol.ApiVersions:
+	default:
+		s.followSASL((*messages.SASLObserver).ClientMovedOn)
+	}
 }
 
 // userPrincipal writes a name as Kafka writes principals (KafkaPrincipal.USER_TYPE); "" stays.

@@ -107,6 +107,9 @@ func (s *session) admit(rq *request) error {
 // recognise keeps count and notices a client id that is new on this connection.
 func (s *session) recognise(rq *request) {
 	s.requests.Add(1)
+	if !s.auth.serving() {
+		s.leftSASL(rq.Key)
+	}
 	if s.authDeadline && s.auth.satisfied(rq.Key) {
 		s.authenticated()
 	}
