@@ -39,8 +39,8 @@ e2e: build ## real Apache Kafka, real clients; installs what it needs into .cach
 
 .PHONY: lint
 lint: $(LINT) ## golangci-lint over everything
-	$(LINT) run ./...
-	cd test/e2e && ../../$(LINT) run --config ../../.golangci.yml ./...
+	@failed=0; $(LINT) run ./... || failed=1; \
+	(cd test/e2e && ../../$(LINT) run --config ../../.golangci.yml ./...) || failed=1; exit $$failed
 
 # Built once from the linter's own module file: its 200 requirements stay out of go.mod.
 $(LINT): configs/tools/lint.mod
