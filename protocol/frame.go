@@ -106,13 +106,14 @@ func FrameSize(b []byte, minSize, maxSize int) (int, error) {
 }
 
 // LooksLikeTLS reports whether the first bytes of a connection (three are
-// enough) open a TLS handshake instead of a Kafka frame. Read as a length they
-// would claim 352 MiB or more.
+// enough) are a TLS record instead of a Kafka frame: a handshake (22), or the
+// alert (21) of a server that was spoken to in plaintext (RFC 8446 section 5.1).
+// Read as a length they would claim 335 MiB or more.
 func LooksLikeTLS(b []byte) bool {
-	return len(b) >= 3 && b[0] == 0x16 && b[1] == 3 && b[2] <= 4
+	return len(b) >= 3 && (b[0] == 0x16 || b[0] == 0x15) && b[1] == 3 && b[2] <= 4
 }
 
-// LooksLikeGSSAPI reports whether the content of the first frame of a
-// connection is a GSSAPI token without any Kafka header, as clients of Kafka
-// 0.9 send it and brokers up to 3.x take it (SaslServerAuthenticator.java).
-func LooksLikeGSSAPI(frame []byte) bool { return len(frame) > 0 && frame[0] == 0x60 }
+// LooksLikeGSSAPI reports whether what reads as the API key of the first frame of
+// a connection is the start of a GSSAPI token without any Kafka header, as clients
+// of Kafka 0.9 send it and brokers up to 3.x take it (SaslServerAuthenticator.java).
+func LooksLikeGSSAPI(key APIKey) bool { return key>>8 == 0x60 }

@@ -106,7 +106,10 @@ func TestFirstBytes(t *testing.T) {
 	if _, err := protocol.FrameSize(hello, 8, protocol.DefaultMaxFrame); err == nil {
 		t.Error("a ClientHello passes as a frame")
 	}
-	if !protocol.LooksLikeGSSAPI([]byte{0x60, 0x82}) || protocol.LooksLikeGSSAPI(request[4:]) || protocol.LooksLikeGSSAPI(nil) {
+	if alert := []byte{0x15, 3, 3, 0, 2, 2, 80}; !protocol.LooksLikeTLS(alert) {
+		t.Error("an alert of a TLS server is not told from Kafka")
+	}
+	if !protocol.LooksLikeGSSAPI(0x6082) || protocol.LooksLikeGSSAPI(protocol.ApiVersions) || protocol.LooksLikeGSSAPI(-1) {
 		t.Error("a GSSAPI token is not told from a request")
 	}
 }

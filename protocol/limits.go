@@ -10,9 +10,6 @@ const (
 	// MaxUnauthenticatedFrame bounds frames before and during authentication,
 	// in bytes: sasl.server.max.receive.size of BrokerSecurityConfigs.java.
 	MaxUnauthenticatedFrame = 512 << 10
-	// DefaultMaxDecode is the default bound on a message that is decoded as a
-	// whole, in bytes: decoding costs a multiple of that in memory.
-	DefaultMaxDecode = 1 << 20
 	// MaxRequestHeader is the most that ParseRequestHeader asks for of a sane
 	// client: a longer header is malformed rather than short. It leaves room
 	// for the longest client id (32,767 bytes) and as much in tags.

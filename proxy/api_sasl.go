@@ -20,10 +20,6 @@ import (
 // answered UNSUPPORTED_VERSION, and version 0 is not offered. Re-authentication
 // (KIP-368) is the same exchange again, at any time.
 
-// saslFrameLimit bounds a request while a client authenticates
-// (sasl.server.max.receive.size, BrokerSecurityConfigs.java).
-const saslFrameLimit = 512 << 10
-
 // authentication follows a session's SASL exchange.
 type authentication struct {
 	open atomic.Bool // an exchange is under way; read by every request
@@ -77,10 +73,10 @@ func (a *authentication) satisfied(key int16) bool {
 }
 
 // frameLimit returns the largest request that is accepted now.
-func (s *session) frameLimit() int64 {
+func (s *session) frameLimit() int {
 	limit := s.listener.settings().frame
 	if !s.auth.serving() {
-		limit = min(limit, saslFrameLimit)
+		limit = min(limit, protocol.MaxUnauthenticatedFrame)
 	}
 	return limit
 }

@@ -47,9 +47,8 @@ type brokerPort struct {
 
 // listenerLimits is configs.Limits in the types that the loops compare with.
 type listenerLimits struct {
-	connections, perIP, inFlight int
-	frame                        int64
-	unauthenticated              time.Duration
+	connections, perIP, inFlight, frame int
+	unauthenticated                     time.Duration
 }
 
 func newListener(srv *Server, cfg configs.Listener) (*listener, error) {
@@ -69,7 +68,7 @@ func newListener(srv *Server, cfg configs.Listener) (*listener, error) {
 func (l *listener) limit(c configs.Limits) {
 	l.limits.Store(&listenerLimits{
 		connections: c.Connections, perIP: c.ConnectionsPerIP, inFlight: c.InFlight,
-		frame: int64(c.Frame), unauthenticated: c.Unauthenticated,
+		frame: int(c.Frame), unauthenticated: c.Unauthenticated,
 	})
 }
 

@@ -1,16 +1,12 @@
 package proxy
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 
 	"warder/protocol"
 	"warder/rules"
 )
-
-// minRequest is the smallest request: key, version, correlation id.
-const minRequest = 8
 
 // request is the frame at hand in the request loop. It lives in the session and
 // is valid until the loop turns to the next frame.
@@ -56,19 +52,16 @@ func (s *session) nextRequest() error {
 }
 
 func (s *session) readRequestHeader(rq *request) error {
-	b, err := s.in.peek(4)
+	b, err := s.in.peek(protocol.FrameLengthSize)
 	if err != nil {
 		return s.clientError(err)
 	}
-	length := int64(int32(binary.BigEndian.Uint32(b)))
-	if limit := s.frameLimit(); length > limit {
-		return closingf(ReasonFrameLimit, "a request of %d bytes exceeds the limit of %d (limits.frame)", length, limit)
+	size, err := protocol.FrameSize(b, protocol.MinRequestHeader, s.frameLimit())
+	if err != nil {
+		return frameError(err)
 	}
-	if length < minRequest {
-		return closingf(ReasonMalformedRequest, "a request of %d bytes; the smallest has %d", length, minRequest)
-	}
-	rq.size = 4 + int(length)
-	for want := 4 + minRequest; ; want = s.in.buffered() + 1 {
+	rq.size = protocol.FrameLengthSize + size
+	for want := protocol.FrameLengthSize + protocol.MinRequestHeader; ; want = s.in.buffered() + 1 {
 		if _, err := s.in.peek(min(want, rq.size)); err != nil {
 			return s.clientError(err)
 		}
@@ -84,13 +77,22 @@ func (s *session) readRequestHeader(rq *request) error {
 	}
 }
 
+// frameError gives an impossible length its reason.
+func frameError(err error) error {
+	var limit *protocol.LimitError
+	if errors.As(err, &limit) {
+		return closingf(ReasonFrameLimit, "%w (limits.frame)", err)
+	}
+	return closing(ReasonMalformedRequest, err)
+}
+
 // admit refuses what a broker would refuse by closing the connection, and what
 // warder keeps from clients.
 func (s *session) admit(rq *request) error {
 	switch {
 	case rq.API == nil && s.srv.settings().passUnknownAPIs:
 		return nil
-	case rq.API == nil && s.requests.Load() == 0 && rq.Key>>8 == 0x60:
+	case rq.API == nil && s.requests.Load() == 0 && protocol.LooksLikeGSSAPI(rq.Key):
 		return closingf(ReasonSASLHandshakeV0, "the client sends GSSAPI tokens without SaslHandshake (Kafka 0.9 style), which brokers since 4.0 refuse too")
 	case rq.API == nil:
 		return closingf(ReasonUnsupportedAPI, "API key %d is not known (pass_unknown_apis lets it through unread)", rq.Key)

@@ -4,13 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"os"
 
 	"warder/protocol"
 )
-
-// minAnswer is the smallest answer: a correlation id.
-const minAnswer = 4
 
 // answer is the frame at hand in the response loop. It lives in the session and
 // is valid until the loop turns to the next frame.
@@ -47,18 +45,18 @@ func (s *session) readResponses() error {
 
 // nextResponse matches one answer with the oldest open request and sends it on.
 func (s *session) nextResponse() error {
-	head, err := s.out.peek(4)
+	head, err := s.out.peek(protocol.FrameLengthSize)
 	if err != nil {
 		return s.brokerError(err)
 	}
-	length := int32(binary.BigEndian.Uint32(head))
-	if looksLikeTLS(head) && s.out.received == int64(s.out.buffered()) {
+	if protocol.LooksLikeTLS(head) && s.out.received == int64(s.out.buffered()) {
 		return closingf(ReasonBrokerTLS, "broker %s speaks TLS: set upstream.tls", s.brokerAddress)
 	}
-	if length < minAnswer {
-		return closingf(ReasonMalformedResponse, "an answer of %d bytes; the smallest has %d", length, minAnswer)
+	length, err := protocol.FrameSize(head, protocol.MinResponseHeader, math.MaxInt32) // clients set no limit either
+	if err != nil {
+		return closing(ReasonMalformedResponse, err)
 	}
-	if head, err = s.out.peek(4 + minAnswer); err != nil {
+	if head, err = s.out.peek(protocol.FrameLengthSize + protocol.MinResponseHeader); err != nil {
 		return s.brokerError(err)
 	}
 	ex, err := s.match(int32(binary.BigEndian.Uint32(head[4:])))
@@ -66,7 +64,7 @@ func (s *session) nextResponse() error {
 		return err
 	}
 	a := &s.response
-	*a = answer{size: 4 + int(length)}
+	*a = answer{size: protocol.FrameLengthSize + length}
 	defer a.release()
 	ours := ex.by == forUs
 	switch {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"warder/protocol"
 	"warder/rules"
 	"warder/rules/engine"
 )
@@ -182,17 +183,10 @@ func (s *session) sniff() error {
 	if err != nil {
 		return s.clientError(err)
 	}
-	if looksLikeTLS(head) {
+	if protocol.LooksLikeTLS(head) {
 		return closingf(ReasonTLSOnPlaintext, "the client speaks TLS to plaintext listener %q: set security.protocol to PLAINTEXT or SASL_PLAINTEXT in the client, or give the listener a certificate", s.listener.name)
 	}
 	return nil
-}
-
-// looksLikeTLS reports whether b starts like a TLS record: handshake (22) or
-// alert (21), major version 3 (RFC 8446 section 5.1). As a Kafka length it would
-// exceed 350 MB.
-func looksLikeTLS(b []byte) bool {
-	return len(b) >= 3 && (b[0] == 0x16 || b[0] == 0x15) && b[1] == 3 && b[2] <= 4
 }
 
 // identify replaces the identity by a copy that f has changed. Values handed out stay as they were.

@@ -242,8 +242,8 @@ func TestRefusals(t *testing.T) {
 		reason CloseReason
 		says   string
 	}{
-		{"negative length", []byte{0xff, 0xff, 0xff, 0xff}, ReasonMalformedRequest, "request of -1 bytes"},
-		{"too short", frame(0, 3, 0, 1), ReasonMalformedRequest, "request of 4 bytes"},
+		{"negative length", []byte{0xff, 0xff, 0xff, 0xff}, ReasonMalformedRequest, "-1 is below 8"},
+		{"too short", frame(0, 3, 0, 1), ReasonMalformedRequest, "4 is below 8"},
 		{"too large", []byte{0x7f, 0, 0, 0, 0, 3}, ReasonFrameLimit, "limits.frame"},
 		{"TLS", []byte{0x16, 3, 1, 2, 0, 1, 0, 1}, ReasonTLSOnPlaintext, "TLS to plaintext listener"},
 		{"unknown key", frame(0x27, 0x10, 0, 0, 0, 0, 0, 1, 0, 0), ReasonUnsupportedAPI, "API key 10000"},

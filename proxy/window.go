@@ -17,10 +17,6 @@ import (
 // straddle it; see docs/performance.md.
 const windowSize = 32 << 10
 
-// gatherStep bounds what a frame that does not fit the window may make warder
-// allocate before its bytes are there: the buffer doubles as it fills.
-const gatherStep = 256 << 10
-
 type windowBuffer [windowSize]byte
 
 var windowPool = sync.Pool{New: func() any { return new(windowBuffer) }}
@@ -283,24 +279,23 @@ func (w *window) gather(n int) (*protocol.Frame, error) {
 	if err := w.push(); err != nil {
 		return nil, err
 	}
-	f := protocol.NewFrame(min(n, max(gatherStep, w.buffered())))
-	have := copy(f.Bytes(), w.buf[w.r:w.w])
-	w.detach()
-	for have < n {
-		if have == len(f.Bytes()) {
-			g := protocol.NewFrame(min(n, 2*have))
-			copy(g.Bytes(), f.Bytes())
-			f.Release()
-			f = g
-		}
-		k, err := w.read(f.Bytes()[have:], n-have)
-		if err != nil {
-			f.Release()
-			return nil, err
-		}
-		have += k
+	return protocol.ReadFrame((*frameReader)(w), n)
+}
+
+// frameReader is the window as a source of one frame's bytes: first those that it holds.
+type frameReader window
+
+// Read implements io.Reader.
+func (f *frameReader) Read(p []byte) (int, error) {
+	w := (*window)(f)
+	if w.buffered() == 0 {
+		w.detach()
+		return w.read(p, len(p))
 	}
-	return f, nil
+	n := copy(p, w.buf[w.r:w.w])
+	w.r += n
+	w.sent = w.r
+	return n, nil
 }
 
 // write sends p in place of bytes that were taken; last says that it ends the frame.

@@ -17,19 +17,6 @@ const (
 // APIRange is an API and the versions of it that a broker offers.
 type APIRange struct{ Key, Min, Max int16 }
 
-// AppendUnsupportedApiVersions appends the whole answer, without length prefix,
-// to an ApiVersions request of a version that is not served: a version 0 body
-// with UNSUPPORTED_VERSION that holds the range of ApiVersions alone, whatever
-// version was asked (KIP-511, ApiVersionsRequest.getErrorResponse). It has 16 bytes.
-func AppendUnsupportedApiVersions(dst []byte, correlationID int32, lowest, highest int16) []byte {
-	dst = wire.AppendInt32(dst, correlationID)
-	dst = wire.AppendInt16(dst, unsupportedVersion)
-	dst = wire.AppendInt32(dst, 1)
-	dst = wire.AppendInt16(dst, keyApiVersions)
-	dst = wire.AppendInt16(dst, lowest)
-	return wire.AppendInt16(dst, highest)
-}
-
 // ClampApiVersions narrows the ranges of an ApiVersions response to what the
 // proxy reads. Body is the response without its header (which is version 0 at
 // every version). A body with UNSUPPORTED_VERSION is read as version 0 whatever
