@@ -33,12 +33,12 @@ func TestGlobs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range strings.Fields(c.yes) {
+		for name := range strings.FieldsSeq(c.yes) {
 			if !g.Match(name) {
 				t.Errorf("%q does not match %q", c.patterns, name)
 			}
 		}
-		for _, name := range strings.Fields(c.no) {
+		for name := range strings.FieldsSeq(c.no) {
 			if g.Match(name) {
 				t.Errorf("%q matches %q", c.patterns, name)
 			}

@@ -203,6 +203,9 @@ func topicText(t *rules.Topic) string {
 	if t.Cleanup.Compacts() {
 		return "compacted topic " + name
 	}
+	if name == "" {
+		return "a topic whose name is not known"
+	}
 	return "topic " + name + " (cleanup.policy not known)"
 }
 

@@ -176,7 +176,8 @@ func (g *Gate) sync(id *rules.Identity) {
 	g.plans = map[string]*plan{}
 }
 
-// planFor gives the plan for a topic of which known is known.
+// planFor gives the plan for a topic of which known is known. A topic without a
+// name is one whose id nobody can explain.
 func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
 	if p := g.plans[string(name)]; p != nil && p.known == known {
 		return p
@@ -195,6 +196,9 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 		p.topic = *known
 	}
 	for _, a := range g.client {
+		if name == "" && !(a.action == rules.Block && a.blockUnknown) {
+			continue // the rule is held, not the traffic
+		}
 		if !a.match.topic(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
 			continue
 		}

@@ -224,6 +224,13 @@ func TestUnknownTopicIDHoldsTheRuleNotTheTraffic(t *testing.T) {
 	if v := g.Produce(java, &req, epoch); len(v.Denied) != 0 || b.counts["uninspected topic_unknown"] != 1 {
 		t.Errorf("%+v %v", v, b.counts)
 	}
+	if err := b.configure(t, "rules: {tombstone: {action: block, on_unknown_config: block}}"); err != nil {
+		t.Fatal(err)
+	}
+	if v := g.Produce(java, &req, epoch); len(v.Denied) != 1 || !strings.Contains(v.Denied[0].Message, "a topic whose name is not known") {
+		t.Errorf("with on_unknown_config: block: %+v", v)
+	}
+	b.block(t)
 	b.topics.Learn("users", [16]byte{9}, 1)
 	if v := g.Produce(java, &req, epoch); len(v.Denied) != 1 || v.Denied[0].TopicID != [16]byte{9} {
 		t.Errorf("after the id was learnt: %+v", v)
@@ -241,6 +248,9 @@ func TestNeeds(t *testing.T) {
 		}
 		if got := g.NeedsConfig(id, []byte("new")); got != config {
 			t.Errorf("%s: NeedsConfig %v", name, got)
+		}
+		if got := g.NeedsNames(id); got != config {
+			t.Errorf("%s: NeedsNames %v", name, got)
 		}
 		if g.NeedsConfig(id, []byte("users")) || g.NeedsConfig(id, []byte("events")) {
 			t.Errorf("%s: wants a configuration that is known", name)

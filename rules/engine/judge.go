@@ -36,7 +36,7 @@ func (g *Gate) callRequest(a *activeRule, c *rules.Case) {
 func (g *Gate) judgePartition() {
 	g.judged.partitions++
 	p := g.resolve()
-	if p == nil || len(p.rules) == 0 {
+	if len(p.rules) == 0 {
 		return
 	}
 	g.batch.Topic, g.batch.Partition = &p.topic, g.part.Partition
@@ -67,7 +67,7 @@ func (g *Gate) judgePartition() {
 	}
 }
 
-// resolve gives the plan for g.part, nil when nobody can tell its topic.
+// resolve gives the plan for g.part.
 func (g *Gate) resolve() *plan {
 	topics := g.engine.topics
 	if g.batch.Version < topicIDVersion {
@@ -76,7 +76,7 @@ func (g *Gate) resolve() *plan {
 	known := topics.FindID(g.part.TopicID)
 	if known == nil {
 		g.engine.meter.uninspected(UnknownTopic, len(g.part.Records))
-		return nil
+		return g.planFor(nil, nil)
 	}
 	if p := g.plans[known.Name]; p != nil && p.known == known {
 		return p

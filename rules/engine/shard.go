@@ -44,6 +44,13 @@ type stateID struct {
 	by   rules.KeyKind
 }
 
+// keyed is one key of one rule.
+type keyed struct {
+	interest
+	states watchStates
+	key    string
+}
+
 func newShard(e *Engine, queue, limit int) *shard {
 	return &shard{engine: e, queue: make(chan envelope, queue), limit: limit, states: map[stateID]watchStates{}}
 }
@@ -90,11 +97,9 @@ func (s *shard) take(env envelope) {
 		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID {
 			continue
 		}
-		states := s.statesOf(in)
-		states.Get(env.key) // touch it
-		s.call(set, in, states, env.key, env.event.When(), func(w *rules.Watch) {
-			in.rule.watcher.Watch(w, env.event)
-		})
+		k := keyed{in, s.statesOf(in), env.key}
+		k.states.Get(k.key) // touch it
+		s.call(set, k, env.event.When(), func(w *rules.Watch) { in.rule.watcher.Watch(w, env.event) })
 	}
 	s.measure()
 }
@@ -106,8 +111,8 @@ func (s *shard) tellGap(set *ruleSet, now time.Time) {
 		return
 	}
 	gap := rules.Gap{At: now, Lost: int(lost)}
-	s.eachState(set, func(in interest, states watchStates, key string) {
-		s.call(set, in, states, key, now, func(w *rules.Watch) { in.rule.watcher.Watch(w, gap) })
+	s.eachState(set, func(k keyed) {
+		s.call(set, k, now, func(w *rules.Watch) { k.rule.watcher.Watch(w, gap) })
 	})
 }
 
@@ -115,9 +120,9 @@ func (s *shard) tellGap(set *ruleSet, now time.Time) {
 func (s *shard) tick(now time.Time) {
 	set := s.engine.live.Load()
 	s.tellGap(set, now)
-	s.eachState(set, func(in interest, states watchStates, key string) {
-		if in.rule.ticker != nil {
-			s.call(set, in, states, key, now, in.rule.ticker.Tick)
+	s.eachState(set, func(k keyed) {
+		if k.rule.ticker != nil {
+			s.call(set, k, now, k.rule.ticker.Tick)
 		}
 	})
 	s.measure()
@@ -125,20 +130,20 @@ func (s *shard) tick(now time.Time) {
 
 // call runs a rule's code on the state of one key, keeps the state it leaves
 // and delivers what it reports.
-func (s *shard) call(set *ruleSet, in interest, states watchStates, key string, now time.Time, code func(*rules.Watch)) {
-	w := rules.Watch{Key: key, By: in.by, Now: now}
-	w.State, _ = states.Peek(key)
-	if !s.guard(in.rule, func() { code(&w) }) {
+func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watch)) {
+	w := rules.Watch{Key: k.key, By: k.by, Now: now}
+	w.State, _ = k.states.Peek(k.key)
+	if !s.guard(k.rule, func() { code(&w) }) {
 		w.State = nil // whatever it was, it made the rule panic
 	}
 	switch {
 	case w.State == nil:
-		states.Delete(key)
-	case !states.Replace(key, w.State):
-		states.Put(key, w.State)
+		k.states.Delete(k.key)
+	case !k.states.Replace(k.key, w.State):
+		k.states.Put(k.key, w.State)
 	}
 	for _, r := range w.Reports() {
-		s.engine.deliver(set, s.engine.finding(in.rule, &r, now))
+		s.engine.deliver(set, s.engine.finding(k.rule, &r, now))
 	}
 }
 
@@ -162,14 +167,14 @@ func (s *shard) statesOf(in interest) watchStates {
 }
 
 // eachState calls f for every key that has state.
-func (s *shard) eachState(set *ruleSet, f func(in interest, states watchStates, key string)) {
+func (s *shard) eachState(set *ruleSet, f func(keyed)) {
 	for id, states := range s.states {
 		a := set.rule(id.rule)
 		if a == nil || a.watcher == nil {
 			delete(s.states, id)
 			continue
 		}
-		states.Each(func(key string, _ any) { f(interest{a, id.by}, states, key) })
+		states.Each(func(key string, _ any) { f(keyed{interest{a, id.by}, states, key}) })
 	}
 }
 

@@ -17,7 +17,6 @@ type request struct {
 	version int16
 	acks    int16
 	txn     string
-	control bool
 	batch   records.Builder // what all batches have in common
 	seq     int             // -1: the next
 	parts   []part
@@ -43,7 +42,7 @@ func (r *request) options(s *stage, line string) string {
 		return line
 	}
 	inside, rest, _ := strings.Cut(line[1:], ")")
-	for _, option := range strings.Fields(inside) {
+	for option := range strings.FieldsSeq(inside) {
 		key, value, _ := strings.Cut(option, "=")
 		s.must(r.option(key, value))
 	}

@@ -66,7 +66,7 @@ func TestBodyIsWhatTheProxyParses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for version := int16(0); version <= 13; version++ {
+	for version := range int16(14) {
 		body := Body{Version: version, Acks: 1, Parts: []Part{{Topic: "a", Records: blob}, {Topic: "b", Partition: 7, Records: blob}}}
 		req := parse(t, version, body.Append(nil))
 		if req.NumPartitions != 2 || req.Acks != 1 {

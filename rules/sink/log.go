@@ -48,10 +48,10 @@ func (s *Log) Write(f *rules.Finding) error {
 func (*Log) Close() error { return nil }
 
 func levelOf(s rules.Severity) zerolog.Level {
-	switch s {
-	case rules.Critical:
+	switch {
+	case s >= rules.Critical:
 		return zerolog.ErrorLevel
-	case rules.Warning:
+	case s == rules.Warning:
 		return zerolog.WarnLevel
 	}
 	return zerolog.InfoLevel
