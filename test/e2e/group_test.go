@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -170,6 +171,19 @@ func describeGroup(s *side, group string) any {
 	return M{"state": d.State, "members": d.Members, "listed": contains(list.Groups, group)}
 }
 
+// settledOffset is the group's offset when the transaction that ended last has reached the group's log: the end of a transaction is
+// answered before.
+func settledOffset(s *side, group, topic string) (found any) {
+	s.until("a committed offset", 20*time.Second, func() error {
+		found = offsets(s, group, topic)
+		if len(found.(M)) == 0 {
+			return errors.New("there is none")
+		}
+		return nil
+	})
+	return found
+}
+
 func offsets(s *side, group, topic string) any {
 	var r struct{ Offsets map[string]int64 }
 	s.must("group_offsets", M{"group": group}, &r)
@@ -257,9 +271,9 @@ func transactionOffsets(s *side) any {
 		return g
 	}
 	kept := step("kept", 20, "commit")
-	result := M{"committed": offsets(s, group, from)}
+	result := M{"committed": settledOffset(s, group, from)}
 	step("dropped", 30, "abort")
-	result["after abort"] = offsets(s, group, from)
+	result["after abort"] = settledOffset(s, group, from)
 	m.close()
 	s.holds(to, M{"isolation": "read_committed"}, kept)
 	resumed := s.member(group, from, "classic")

@@ -83,6 +83,8 @@ func (s *side) until(what string, limit time.Duration, ok func() error) {
 	}
 }
 
+const unknownTopic = 3
+
 type partition struct {
 	ID, Leader    int
 	Replicas, ISR []int
@@ -96,7 +98,11 @@ func (s *side) describe(topic string) ([]partition, error) {
 
 // create makes a topic through the client and waits until the client sees a leader and all replicas of each partition.
 func (s *side) create(name string, partitions, replication int, configs M) string {
-	s.must("create_topic", M{"name": name, "partitions": partitions, "replication": replication, "configs": configs}, nil)
+	err := s.ask("create_topic", M{"name": name, "partitions": partitions, "replication": replication, "configs": configs}, nil)
+	var e *driver.Error
+	if err != nil && !(errors.As(err, &e) && e.Code != nil && *e.Code == unknownTopic) { // kafkajs looks at a new topic at once, on any broker
+		s.fail("creating %s: %w", name, err)
+	}
 	s.settled(name, partitions, replication)
 	return name
 }
@@ -268,15 +274,27 @@ func (s *side) holds(topic string, more M, gens ...gen) {
 	}
 }
 
+// lead moves a partition's leadership in an orderly way.
+func lead(s *side, topic string, partition, broker int) error {
+	ctx, cancel := context.WithTimeout(s.ctx, 40*time.Second)
+	defer cancel()
+	return w.admin.Call(ctx, "move_leader", M{"conn": threeDirect(), "topic": topic, "partition": partition, "leader": broker}, nil)
+}
+
 // end is the sum of a topic's latest offsets.
 func (s *side) end(topic string) int64 {
-	var r struct{ Offsets map[string]int64 }
-	s.must("list_offsets", M{"topic": topic, "spec": "latest"}, &r)
 	var total int64
-	for _, o := range r.Offsets {
+	for _, o := range s.offsets(topic, "latest") {
 		total += o
 	}
 	return total
+}
+
+// offsets lists a topic's earliest or latest offsets. A leader just elected may not answer at once, and not all libraries ask again.
+func (s *side) offsets(topic, spec string) map[string]int64 {
+	var r struct{ Offsets map[string]int64 }
+	s.until("offsets", 20*time.Second, func() error { return s.ask("list_offsets", M{"topic": topic, "spec": spec}, &r) })
+	return r.Offsets
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }

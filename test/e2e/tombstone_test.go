@@ -70,17 +70,21 @@ func throughBlocking(upstream kafka.Listener) func(context.Context) (M, error) {
 	}
 }
 
+// victim is the key that the tombstone would delete. It and the values are so long that two records do not fit where a library was
+// asked for one a batch.
+var victim = "victim" + strings.Repeat("-", 60)
+
 // forty are records of which one is a tombstone for the key victim, written alive before; the key dup is written twice, so that
 // compaction shows itself.
 func forty(c tombstoneCase) (records []record, tombstone int) {
 	parts := max(1, c.partitions)
 	for i := range 40 {
-		r := record{partition: i % parts, key: []byte("k" + itoa(i)), value: []byte("v" + itoa(i)), ts: time.Now().UnixMilli()}
+		r := record{partition: i % parts, key: []byte("k" + itoa(i)), value: []byte("v" + itoa(i) + strings.Repeat(".", 200)), ts: time.Now().UnixMilli()}
 		switch i {
 		case 2, 10:
 			r.key = []byte("dup")
 		case 6:
-			r.key, r.value = []byte("victim"), []byte("alive")
+			r.key, r.value = []byte(victim), []byte("alive"+strings.Repeat(".", 200))
 		}
 		records = append(records, r)
 	}
@@ -88,7 +92,7 @@ func forty(c tombstoneCase) (records []record, tombstone int) {
 	if c.first {
 		tombstone = 0
 	}
-	records[tombstone].key, records[tombstone].value = []byte("victim"), nil
+	records[tombstone].key, records[tombstone].value = []byte(victim), nil
 	return records, tombstone
 }
 
@@ -114,20 +118,23 @@ func (c tombstoneCase) settings() M {
 // producer goes on; after compaction the key is still alive.
 func blocked(s *side, c tombstoneCase) any {
 	topic := compactTopic(s, c.partitions)
+	for part := range c.partitions { // one leader: one request carries both partitions
+		s.until("broker 1 to lead", 30*time.Second, func() error { return lead(s, topic, part, 1) })
+	}
 	records, tombstone := forty(c)
 	p := s.producer(c.settings())
 	got := s.send(p, topic, c.mode, records)
 	checkRefusal(s, got.Results[tombstone].Error)
 	var after []record
 	for i := range 5 {
-		after = append(after, record{partition: i % max(1, c.partitions), key: []byte("a" + itoa(i)), value: []byte("after" + itoa(i)), ts: time.Now().UnixMilli()})
+		after = append(after, record{partition: i % max(1, c.partitions), key: []byte("a" + itoa(i)), value: []byte(itoa(i) + "after"), ts: time.Now().UnixMilli()})
 	}
 	later := s.send(p, topic, "sync", after)
 	checkCounts(s, c, got, later)
 	_ = s.ask("producer_close", M{"handle": p}, nil) // a producer in its fatal state may say so once more
 	checkStored(s, topic, append(append([]record(nil), records...), after...), append(got.Results, later.Results...))
 	if c.compaction {
-		if v := afterCompaction(s, topic, max(1, c.partitions)); v != "alive" {
+		if v := afterCompaction(s, topic, max(1, c.partitions)); !strings.HasPrefix(v, "alive") {
 			s.fail("after compaction the key is %s", v)
 		}
 	}
@@ -174,7 +181,7 @@ func checkStored(s *side, topic string, records []record, results []outcome) {
 	want := map[int][]string{}
 	for i, o := range results {
 		if o.Error == nil {
-			want[records[i].partition] = append(want[records[i].partition], string(records[i].key)+"="+string(records[i].value))
+			want[records[i].partition] = append(want[records[i].partition], string(records[i].key)+"="+string(records[i].value[:5]))
 		}
 	}
 	found := map[int][]string{}
@@ -182,11 +189,11 @@ func checkStored(s *side, topic string, records []record, results []outcome) {
 		if r.V == nil {
 			s.fail("a null value for key %s was stored at offset %d", plain(r.K), r.O)
 		}
-		found[r.P] = append(found[r.P], plain(r.K)+"="+plain(r.V))
+		found[r.P] = append(found[r.P], plain(r.K)+"="+plain(r.V)[:5])
 	}
 	for p := range max(len(want), len(found)) {
-		wanted := drop(want[p], "dup=v2") // compaction may already have taken it
-		stored := drop(found[p], "dup=v2")
+		wanted := drop(want[p], "dup=v2...") // compaction may already have taken it
+		stored := drop(found[p], "dup=v2...")
 		if strings.Join(wanted, " ") != strings.Join(stored, " ") {
 			s.fail("partition %d: acknowledged %v, stored %v", p, wanted, stored)
 		}
@@ -226,7 +233,7 @@ func notBlocked(s *side) any {
 	s.closeProducer(p)
 	v := afterCompaction(s, topic, 1)
 	s.must("delete_topic", M{"name": topic}, nil)
-	if v == "alive" {
+	if strings.HasPrefix(v, "alive") {
 		s.fail("the key survived its tombstone")
 	}
 	return "the key is gone"
@@ -248,7 +255,7 @@ func afterCompaction(s *side, topic string, partitions int) string {
 			switch plain(r.K) {
 			case "dup":
 				dups++
-			case "victim":
+			case victim:
 				value = plain(r.V)
 			}
 		}

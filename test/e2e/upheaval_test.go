@@ -107,17 +107,10 @@ func all(lanes []*lane, step func(*lane)) {
 func (l *lane) open() {
 	l.topic = l.create(l.side.topic("t"), 2, 3, nil)
 	for p := range 2 {
-		l.until("broker 2 to lead", 30*time.Second, func() error { return l.lead(p, 2) })
+		l.until("broker 2 to lead", 30*time.Second, func() error { return lead(l.side, l.topic, p, 2) })
 	}
 	l.reader = l.member(l.side.topic("g"), l.topic, "classic")
 	l.share([]int{2}, l.reader)
-}
-
-// lead moves a partition's leadership in an orderly way.
-func (l *lane) lead(partition, broker int) error {
-	ctx, cancel := context.WithTimeout(l.ctx, 40*time.Second)
-	defer cancel()
-	return w.admin.Call(ctx, "move_leader", M{"conn": threeDirect(), "topic": l.topic, "partition": partition, "leader": broker}, nil)
 }
 
 // run produces at an even rate.
@@ -186,7 +179,7 @@ func moveLeaders(ctx context.Context, lanes []*lane) (err error) {
 		for _, l := range lanes {
 			for p := range 2 {
 				if l.err == nil && l.skip == "" {
-					l.until("another leader", 30*time.Second, func() error { return l.lead(p, broker) })
+					l.until("another leader", 30*time.Second, func() error { return lead(l.side, l.topic, p, broker) })
 				}
 			}
 		}
