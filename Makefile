@@ -31,7 +31,7 @@ test: build ## all tests that need only Go
 
 .PHONY: race
 race: ## the race detector on what is concurrent; needs a C compiler
-	go test -race -timeout 300s ./configs/... ./proxy/... ./rules/... ./test/fakebroker/...
+	go test -race -timeout 300s ./configs/... ./cmd/... ./proxy/... ./rules/... ./test/fakebroker/...
 
 .PHONY: e2e
 e2e: build ## real Apache Kafka, real clients; installs what it needs into .cache

@@ -95,7 +95,8 @@ type Inspect struct {
 	// What happens to traffic that cannot be decoded: `forward` passes and counts it,
 	// `refuse` answers with an error or closes the connection.
 	OnUndecodable string `yaml:"on_undecodable" enum:"forward,refuse"`
-	// How much of what consumers fetch is looked into: `off`, `sample`, `all`.
+	// How much of what consumers fetch is looked into: `off`, `sample`, `all`. No rule of this
+	// version looks there, so it has no effect yet.
 	FetchRecords string `yaml:"fetch_records" enum:"off,sample,all"`
 	// Most bytes one record batch may expand to before it counts as undecodable. 1KiB-2GiB.
 	MaxDecompressed Size `yaml:"max_decompressed" min:"1KiB" max:"2GiB"`
@@ -155,7 +156,8 @@ type Pyroscope struct {
 // Metrics bounds the metrics page.
 type Metrics struct {
 	// Most label combinations kept per metric family whose labels come from traffic (topics,
-	// groups, client ids); the rest is summed under `other`. 100-1000000.
+	// groups, client ids); the rest is summed under `other`. No family of this version has such
+	// labels, so it has no effect yet. 100-1000000.
 	MaxSeries int `yaml:"max_series" min:"100" max:"1000000"`
 }
 

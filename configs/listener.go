@@ -17,7 +17,8 @@ type Listener struct {
 	Ports *PortRange `yaml:"ports"`
 	// Addresses to advertise for certain brokers: node id -> host:port.
 	Map map[int32]Address `yaml:"map"`
-	// Speak TLS to clients; leave it out for plaintext.
+	// Speak TLS to clients; leave it out for plaintext. The files are read again when their
+	// content changes.
 	TLS *ServerTLS `yaml:"tls"`
 	// Bounds on what clients may use.
 	Limits Limits `yaml:"limits" reload:"live"`
@@ -43,14 +44,15 @@ func (l *Listener) SetDefaults() {
 	}
 }
 
-// ServerTLS is warder as a TLS server. The files are read again when they change.
+// ServerTLS is warder as a TLS server. The files are read again when their
+// content changes; another path waits for a restart.
 type ServerTLS struct {
 	// PEM file of the certificate chain. Required.
-	Cert Path `yaml:"cert" reload:"live"`
+	Cert Path `yaml:"cert"`
 	// PEM file of the private key of `cert`. Required.
-	Key Path `yaml:"key" reload:"live"`
+	Key Path `yaml:"key"`
 	// PEM file of the authorities that sign clients' certificates; needed unless `client_auth` is `none`.
-	ClientCA Path `yaml:"client_ca" reload:"live"`
+	ClientCA Path `yaml:"client_ca"`
 	// Whether clients need a certificate: `none` never asks, `request` checks one that is given, `require` insists.
 	ClientAuth string `yaml:"client_auth" enum:"none,request,require"`
 }

@@ -9,6 +9,7 @@ type Upstream struct {
 	// Brokers to begin with, as host:port; any live one serves. Required.
 	Bootstrap []Address `yaml:"bootstrap"`
 	// Speak TLS to the brokers. `{}` trusts the system's authorities; leave it out for plaintext.
+	// The files are read again when their content changes.
 	TLS *ClientTLS `yaml:"tls"`
 	// Credentials for warder's own questions (topic configuration and ids). Without them
 	// the questions ride on the connections of clients.
@@ -23,14 +24,15 @@ func (u *Upstream) SetDefaults() {
 	u.DialTimeout = 10 * time.Second
 }
 
-// ClientTLS is warder as a TLS client. The files are read again when they change.
+// ClientTLS is warder as a TLS client. The files are read again when their
+// content changes; another path waits for a restart.
 type ClientTLS struct {
 	// PEM file of the authorities that sign the brokers' certificates; empty trusts the system's.
-	CA Path `yaml:"ca" reload:"live"`
+	CA Path `yaml:"ca"`
 	// PEM file of warder's own certificate, for brokers that ask for one; needs `key`.
-	Cert Path `yaml:"cert" reload:"live"`
+	Cert Path `yaml:"cert"`
 	// PEM file of the private key of `cert`.
-	Key Path `yaml:"key" reload:"live"`
+	Key Path `yaml:"key"`
 	// Name to expect in every broker's certificate, when it is not the name dialled.
 	ServerName string `yaml:"server_name"`
 }
