@@ -74,7 +74,7 @@ func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 	var latency time.Duration
 	if how == outcomeBroker {
 		latency = s.out.readAt.Sub(ex.readAt)
-		s.srv.metrics.upstreamLatency[apiIndex(ex.key)].Observe(latency.Seconds())
+		s.srv.metrics.api(ex.key).upstreamLatency.Observe(latency.Seconds())
 	}
 	if !ex.tapped {
 		return

@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"runtime"
-	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,16 +17,17 @@ import (
 type Metrics struct {
 	Registry *prometheus.Registry
 
-	requests, requestBytes, answerBytes [numAPIs]prometheus.Counter
-	upstreamLatency                     [numAPIs]prometheus.Observer
-	addedRequest, addedResponse         prometheus.Observer
-	inflightFull, dialled, unmapped     prometheus.Counter
-	acceptErrors, panics, consequences  prometheus.Counter
-	connections                         *prometheus.GaugeVec
-	accepted, closedBy                  *prometheus.CounterVec
-	certificateExpiry                   *prometheus.GaugeVec
-	lookups                             *prometheus.CounterVec
-	upstreamUp                          prometheus.Gauge
+	requests, bytes                    *prometheus.CounterVec
+	upstreamLatency                    *prometheus.HistogramVec
+	byAPI                              [numAPIs]atomic.Pointer[apiMetrics]
+	addedRequest, addedResponse        prometheus.Observer
+	inflightFull, dialled, unmapped    prometheus.Counter
+	acceptErrors, panics, consequences prometheus.Counter
+	connections                        *prometheus.GaugeVec
+	accepted, closedBy                 *prometheus.CounterVec
+	certificateExpiry                  *prometheus.GaugeVec
+	lookups                            *prometheus.CounterVec
+	upstreamUp                         prometheus.Gauge
 
 	// Verdicts and findings are the engine's, see Meter.
 	findings, verdicts, inspected, uninspected *prometheus.CounterVec
@@ -36,6 +37,13 @@ type Metrics struct {
 	reloads         *prometheus.CounterVec
 	reloadSucceeded prometheus.Gauge
 	generation      prometheus.Gauge
+	buildInfo       *prometheus.GaugeVec
+}
+
+// apiMetrics are the series of one API, looked up by label only once.
+type apiMetrics struct {
+	requests, requestBytes, answerBytes prometheus.Counter
+	upstreamLatency                     prometheus.Observer
 }
 
 // numAPIs bounds the label api: the keys of the table, and one for all others.
@@ -97,22 +105,10 @@ func (m *Metrics) histograms(name, help string, first, factor float64, buckets i
 }
 
 func (m *Metrics) registerTraffic() {
-	requests := m.counters("warder_requests_total", "Requests of clients, by API.", "api")
-	bytes := m.counters("warder_bytes_total", "Bytes of Kafka frames, by API and direction (request, response).", "api", "direction")
-	upstream := m.histograms("warder_upstream_latency_seconds", "Time from the last byte of a request to the first of its answer, by API: the broker's share.", 0.0005, 2, 16, "api")
+	m.requests = m.counters("warder_requests_total", "Requests of clients, by API.", "api")
+	m.bytes = m.counters("warder_bytes_total", "Bytes of Kafka frames, by API and direction (request, response).", "api", "direction")
+	m.upstreamLatency = m.histograms("warder_upstream_latency_seconds", "Time from the last byte of a request to the first of its answer, by API: the broker's share.", 0.0005, 2, 16, "api")
 	added := m.histograms("warder_added_latency_seconds", "Time that bytes spend inside warder between read and written, by direction.", 0.000005, 2, 16, "direction")
-	for i := range numAPIs {
-		name := "unknown"
-		if api := protocol.LookupAPI(int16(i)); api != nil {
-			name = api.Name
-		} else if i != unknownAPI {
-			continue
-		}
-		m.requests[i] = requests.WithLabelValues(name)
-		m.requestBytes[i] = bytes.WithLabelValues(name, "request")
-		m.answerBytes[i] = bytes.WithLabelValues(name, "response")
-		m.upstreamLatency[i] = upstream.WithLabelValues(name)
-	}
 	m.addedRequest, m.addedResponse = added.WithLabelValues("request"), added.WithLabelValues("response")
 	m.inflightFull = m.counter("warder_inflight_full_total", "Times that a connection reached limits.in_flight and was read no further until an answer came.")
 }
@@ -152,26 +148,37 @@ func (m *Metrics) registerOperation() {
 	m.reloadSucceeded.Set(1)
 	m.generation = m.gauge("warder_config_generation", "Counts the configurations that went live since the start.")
 	m.generation.Set(1)
-	info := m.gauges("warder_build_info", "Always 1; the labels tell what runs.", "version", "revision", "goversion")
-	version, revision := "unknown", "unknown"
-	if b, ok := debug.ReadBuildInfo(); ok {
-		version = b.Main.Version
-		for _, s := range b.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
+	m.buildInfo = m.gauges("warder_build_info", "Always 1; the labels tell what runs.", "version", "revision", "goversion")
+}
+
+// Build says what runs.
+func (m *Metrics) Build(version, revision string) {
+	m.buildInfo.WithLabelValues(version, revision, runtime.Version()).Set(1)
+}
+
+// api returns the series of an API, which exist from its first use on.
+func (m *Metrics) api(key int16) *apiMetrics {
+	slot := &m.byAPI[apiIndex(key)]
+	if a := slot.Load(); a != nil {
+		return a
 	}
-	info.WithLabelValues(version, revision, runtime.Version()).Set(1)
+	name := protocol.APIName(key)
+	slot.Store(&apiMetrics{ // two sessions may both come here; they find the same series
+		requests:        m.requests.WithLabelValues(name),
+		requestBytes:    m.bytes.WithLabelValues(name, "request"),
+		answerBytes:     m.bytes.WithLabelValues(name, "response"),
+		upstreamLatency: m.upstreamLatency.WithLabelValues(name),
+	})
+	return slot.Load()
 }
 
 func (m *Metrics) request(key int16, bytes int) {
-	i := apiIndex(key)
-	m.requests[i].Inc()
-	m.requestBytes[i].Add(float64(bytes))
+	a := m.api(key)
+	a.requests.Inc()
+	a.requestBytes.Add(float64(bytes))
 }
 
-func (m *Metrics) answered(key int16, bytes int) { m.answerBytes[apiIndex(key)].Add(float64(bytes)) }
+func (m *Metrics) answered(key int16, bytes int) { m.api(key).answerBytes.Add(float64(bytes)) }
 
 func connectionKind(node int32) string {
 	if node == bootstrapNode {

@@ -38,6 +38,8 @@ type instance struct {
 // read again.
 func newInstance(ctx context.Context, cfg *configs.Config, log zerolog.Logger, load func() (*configs.Config, error)) (*instance, error) {
 	w := &instance{log: log, topics: state.NewTopics(0), metrics: proxy.NewMetrics(), tap: &tap.Hub{}, started: time.Now()}
+	v := thisVersion()
+	w.metrics.Build(v.Version, v.Commit)
 	w.live.init(cfg, load)
 	var err error
 	if w.sinks, err = openSinks(cfg.Sinks, log); err != nil {
