@@ -100,8 +100,8 @@ type Inspect struct {
 	FetchRecords string `yaml:"fetch_records" enum:"off,sample,all"`
 	// Most bytes one record batch may expand to before it counts as undecodable. 1KiB-2GiB.
 	MaxDecompressed Size `yaml:"max_decompressed" min:"1KiB" max:"2GiB"`
-	// Most times its compressed size one record batch may expand to; small batches are
-	// not held to it. 2-100000.
+	// Most times its compressed size one record batch may expand to; its first 8 MiB are
+	// free. 2-100000.
 	MaxRatio int `yaml:"max_ratio" min:"2" max:"100000"`
 	// Largest message other than Produce and Fetch that is decoded; larger ones pass
 	// undecoded, or are refused when addresses in them would need rewriting. 64KiB-64MiB.

@@ -14,11 +14,12 @@ type Limits struct {
 }
 
 // What Limits mean when they are left at zero, and the expansion that is free
-// of the ratio: a few repetitive records legitimately shrink a hundredfold.
+// of the ratio: repetitive logs and JSON legitimately shrink a hundredfold, and
+// what stays below a few MiB harms nobody.
 const (
 	DefaultMaxDecompressed = 64 << 20
 	DefaultMaxRatio        = 100
-	RatioGrace             = 256 << 10
+	RatioGrace             = 8 << 20
 
 	maxMaxRatio = 1 << 24 // keeps products with a blob's size within an int
 )
