@@ -25,8 +25,11 @@ func (s *session) topicName(name []byte, id [16]byte) (string, bool) {
 	if len(name) > 0 {
 		return string(name), true
 	}
-	t, ok := s.srv.topics.ByID(id)
-	return t.Name, ok && t.Name != ""
+	t := s.srv.topics.FindID(id)
+	if t == nil {
+		return "", false
+	}
+	return t.Name, t.Name != ""
 }
 
 // awaitTopics lets the first Produce to a topic wait for what a blocking rule
@@ -35,21 +38,42 @@ func (s *session) topicName(name []byte, id [16]byte) (string, bool) {
 // not answer, or refuses to, later requests do not wait again.
 func (s *session) awaitTopics(id *rules.Identity, req *protocol.ProduceRequest) {
 	it := req.Partitions()
-	var p protocol.ProducePartition
-	var seen []byte
-	var seenID [16]byte
+	var p, last protocol.ProducePartition
 	for it.Next(&p) {
-		if string(p.Topic) == string(seen) && p.TopicID == seenID && p.Ordinal > 0 {
-			continue
+		if p.Ordinal > 0 && string(p.Topic) == string(last.Topic) && p.TopicID == last.TopicID {
+			continue // one topic's partitions come together
 		}
-		seen, seenID = p.Topic, p.TopicID
-		if _, ok := s.topicName(p.Topic, p.TopicID); !ok && s.gate.NeedsNames(id) {
-			s.awaitName(p.TopicID)
-		}
-		if name, ok := s.topicName(p.Topic, p.TopicID); ok && s.gate.NeedsConfig(id, []byte(name)) {
-			s.awaitConfig(name)
-		}
+		last = p
+		s.awaitTopic(id, &p)
 	}
+}
+
+// awaitTopic returns at once, and allocates nothing, for a topic whose configuration is known.
+func (s *session) awaitTopic(id *rules.Identity, p *protocol.ProducePartition) {
+	known := s.topic(p.Topic, p.TopicID)
+	if known == nil && len(p.Topic) == 0 && s.gate.NeedsNames(id) {
+		s.awaitName(p.TopicID)
+		known = s.topic(nil, p.TopicID)
+	}
+	name := p.Topic
+	switch {
+	case known != nil && known.Cleanup.Known():
+		return
+	case known != nil:
+		name = []byte(known.Name)
+	}
+	if len(name) > 0 && s.gate.NeedsConfig(id, name) {
+		s.awaitConfig(string(name))
+	}
+}
+
+// topic returns what is known of a topic that is given by name or, when that is
+// empty, by id; nil when nothing is.
+func (s *session) topic(name []byte, id [16]byte) *rules.Topic {
+	if len(name) > 0 {
+		return s.srv.topics.Find(name)
+	}
+	return s.srv.topics.FindID(id)
 }
 
 func (s *session) awaitName(id [16]byte) {

@@ -46,7 +46,7 @@ func (forbiddenRule) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 // unless a test starts them.
 type rig struct {
 	*Server
-	t      *testing.T
+	t      testing.TB
 	broker *fakebroker.Broker
 	log    *lockedBuffer
 }
@@ -88,7 +88,7 @@ func newRigWith(t *testing.T, specs []rules.Spec, change func(*configs.Config)) 
 	return startRig(t, broker, broker.Addr(), specs, change)
 }
 
-func startRig(t *testing.T, broker *fakebroker.Broker, upstream string, specs []rules.Spec, change func(*configs.Config)) *rig {
+func startRig(t testing.TB, broker *fakebroker.Broker, upstream string, specs []rules.Spec, change func(*configs.Config)) *rig {
 	t.Helper()
 	c := configs.Default()
 	c.Upstream.Bootstrap = []configs.Address{configs.Address(upstream)}
@@ -132,6 +132,17 @@ func startRig(t *testing.T, broker *fakebroker.Broker, upstream string, specs []
 	return r
 }
 
+// rules puts every rule on action.
+func (r *rig) rules(action string) {
+	r.t.Helper()
+	var c configs.Rules
+	c.SetDefaults()
+	c.Defaults.Action = action
+	if err := r.engine.Configure(c, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *rig) addr() string { return r.Addresses()[0] }
 
 func (r *rig) dial() *fakebroker.Client {
@@ -140,7 +151,7 @@ func (r *rig) dial() *fakebroker.Client {
 }
 
 // eventually waits for a condition.
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !cond(); {
 		if time.Now().After(end) {
