@@ -168,6 +168,59 @@ func TestFirstRuleDecidesTheError(t *testing.T) {
 	}
 }
 
+func TestTwoRulesAreOnePartition(t *testing.T) {
+	first, second := &fake{record: denyAll("first")}, &fake{record: denyAll("second")}
+	b := newBench(t, []rules.Spec{first.spec("first"), second.spec("second")}, nil)
+	g, many := b.Gate(), batchOf(t, records.None, make([]string, 80)...)
+	g.Produce(java, request(t, -1, part("users", many), part("events", many)), epoch)
+	if b.counts["verdict would_block"] != 2 || b.counts["verdict allowed"] != 0 {
+		t.Errorf("counted %v", b.counts)
+	}
+	b.block(t)
+	v := produce(t, g, "users", many)
+	if len(v.Denied) != 1 || len(v.Denied[0].RecordErrors) != rules.MaxDenials {
+		t.Errorf("%d denied, %d records named", len(v.Denied), len(v.Denied[0].RecordErrors))
+	}
+}
+
+func TestOneRuleThatWouldCloseIsEnough(t *testing.T) {
+	deny := func(a rules.AcksZero) *fake {
+		return &fake{record: func(c *rules.Case, _ *rules.Batch, r *rules.Record) {
+			c.Deny(rules.Denial{Record: r.Index, Reason: "no", AcksZero: a})
+		}}
+	}
+	for _, c := range []struct{ first, second, want rules.AcksZero }{
+		{rules.DropSilently, rules.DropSilently, rules.DropSilently},
+		{rules.DropSilently, rules.CloseConnection, rules.CloseConnection},
+		{rules.CloseConnection, rules.DropSilently, rules.CloseConnection},
+	} {
+		b := newBench(t, []rules.Spec{deny(c.first).spec("first"), deny(c.second).spec("second")}, nil)
+		b.block(t)
+		v := b.Gate().Produce(java, request(t, 0, part("users", batchOf(t, records.None, "a"))), epoch)
+		if len(v.Denied) != 1 || v.AcksZero != c.want {
+			t.Errorf("%v and %v: %v", c.first, c.second, v.AcksZero)
+		}
+	}
+}
+
+func TestActionRecordAsksForTheExchange(t *testing.T) {
+	f := &fake{record: func(c *rules.Case, b *rules.Batch, r *rules.Record) {
+		if r.ValueNull {
+			denyAll("no")(c, b, r)
+		}
+	}}
+	b := newBench(t, []rules.Spec{f.spec("rule")}, nil)
+	if err := b.configure(t, "rules: {rule: {action: record}}"); err != nil {
+		t.Fatal(err)
+	}
+	g := b.Gate()
+	for value, keep := range map[string]bool{"-": true, "a": false} {
+		if v := produce(t, g, "users", batchOf(t, records.None, value)); v.Keep != keep || len(v.Denied) != 0 {
+			t.Errorf("%q: %+v", value, v)
+		}
+	}
+}
+
 func TestRuleThatCannotBlockNeverBlocks(t *testing.T) {
 	f := &fake{record: denyAll("no")}
 	spec := f.spec("advice")

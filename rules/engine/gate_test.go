@@ -175,7 +175,7 @@ func TestUndecodable(t *testing.T) {
 	lying[61] = 0x7f // the length of the first record
 	bad := bytes.Clone(good)
 	bad[16] = 9 // magic
-	zeros := batchOf(t, records.Gzip, strings.Repeat("\x00", 8<<20))
+	zeros := batchOf(t, records.Gzip, strings.Repeat("\x00", 2<<20))
 	for _, c := range []struct {
 		name   string
 		blob   []byte
@@ -189,7 +189,9 @@ func TestUndecodable(t *testing.T) {
 	} {
 		for _, mode := range []string{"forward", "refuse"} {
 			t.Run(c.name+"/"+mode, func(t *testing.T) {
-				b := newBench(t, builtin.Specs(), func(o *engine.Options) { o.Inspect.OnUndecodable = mode })
+				b := newBench(t, builtin.Specs(), func(o *engine.Options) {
+					o.Inspect.OnUndecodable, o.Inspect.MaxDecompressed = mode, configs.MiB
+				})
 				b.block(t)
 				v := produce(t, b.Gate(), "users", c.blob)
 				if b.counts["uninspected "+string(c.reason)] != 1 || b.counts["uninspected bytes"] != len(c.blob) {
