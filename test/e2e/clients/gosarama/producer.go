@@ -54,8 +54,10 @@ func producerOpen(r *godriver.Request) (any, error) {
 	p.RequiredAcks, p.Compression = acks[r.Acks], codecs[r.Codec]
 	p.Flush.Frequency = r.Linger()
 	p.Timeout = godriver.Millis(r.RequestTimeoutMs, 10000)
-	// sarama has no delivery timeout, only tries with a pause between them.
-	p.Retry.Max = max(1, int(godriver.Millis(r.DeliveryTimeoutMs, 30000)/p.Retry.Backoff))
+	// sarama has no delivery timeout, only tries with a pause between them, of sending and of asking for the leader.
+	delivery := godriver.Millis(r.DeliveryTimeoutMs, 30000)
+	p.Retry.Max = max(1, int(delivery/p.Retry.Backoff))
+	config.Metadata.Retry.Max = max(1, int(delivery/config.Metadata.Retry.Backoff))
 	p.MaxMessageBytes = max(p.MaxMessageBytes, r.MaxRequestBytes, r.BatchBytes)
 	// It has no size of a batch to aim at, only limits: batches too small for two records are asked for so.
 	if r.BatchBytes > 0 && r.BatchBytes < smallestRecord {

@@ -1,5 +1,6 @@
 """A group member: a thread that polls one KafkaConsumer, and what it has received."""
 
+import logging
 import queue
 import threading
 
@@ -40,11 +41,12 @@ class Member(ConsumerRebalanceListener):
             try:
                 batches = self._consumer.poll(timeout_ms=POLL_MS)
             except Exception as e:
+                if getattr(e, "retriable", False):
+                    logging.getLogger("driver").info("poll failed", exc_info=True)
+                    continue
                 with self._lock:
-                    self._error = self._error or describe_error(e)
-                if not getattr(e, "retriable", False):
-                    break
-                continue
+                    self._error = describe_error(e)
+                break
             self._keep(batches)
         while not self._stopping:
             self._run_calls(wait=True)
