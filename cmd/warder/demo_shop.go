@@ -98,7 +98,7 @@ func (s *demoShop) checkout(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
-	for n := 0; pause(ctx, 40*time.Millisecond); n++ {
+	for n := 0; n == 0 || pause(ctx, 40*time.Millisecond); n++ { // one at least, however short the demo
 		r := &kgo.Record{Topic: "orders", Key: fmt.Appendf(nil, "customer-%d", n%17), Value: fmt.Appendf(nil, `{"order":%d,"cents":%d}`, n, 500+n%4000)}
 		s.store(ctx, cl, r, &s.orders)
 	}

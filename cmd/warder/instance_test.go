@@ -53,8 +53,9 @@ func (l *lines) String() string {
 // users is a topic on which a null value deletes.
 var users = []embedded.Topic{{Name: "users", Partitions: 1, Configs: map[string]string{"cleanup.policy": "compact"}}}
 
-// serve starts a warder; more is YAML beside the addresses.
-func serve(t *testing.T, more string) *served {
+// serve starts a warder; more is YAML beside the addresses, admin what the admin
+// interface has beside its own.
+func serve(t *testing.T, more string, admin ...string) *served {
 	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	cluster, err := embedded.Start(t.Context(), embedded.Options{Brokers: 3, Topics: users})
@@ -63,7 +64,8 @@ func serve(t *testing.T, more string) *served {
 	}
 	t.Cleanup(cluster.Close)
 	s := &served{file: filepath.Join(t.TempDir(), "warder.yaml"), log: &lines{}}
-	text := fmt.Sprintf("upstream: {name: test, bootstrap: [%s]}\nlisteners: [{address: '127.0.0.1:0'}]\nadmin: {address: '127.0.0.1:0'}\n%s", cluster.Bootstrap(), more)
+	text := fmt.Sprintf("upstream: {name: test, bootstrap: [%s]}\nlisteners: [{address: '127.0.0.1:0'}]\nadmin: {%s}\n%s",
+		cluster.Bootstrap(), strings.Join(append(admin, "address: '127.0.0.1:0'"), ", "), more)
 	s.write(t, text)
 	load := func() (*configs.Config, error) {
 		return configs.Load(s.file, nil, configs.Overrides{Rules: ruleIDs()})
@@ -250,6 +252,18 @@ func TestCheckForetellsAddresses(t *testing.T) {
 	}
 	if text := warder(t, nil, "check", "--config", s.file, "--connect"); !strings.Contains(text.stdout, given[2]) || !strings.Contains(text.stdout, "CLIENTS OF DEFAULT GET") {
 		t.Errorf("as text: %+v", text)
+	}
+}
+
+// With a token file nothing is told without the token, and everything with it.
+func TestTokenOpensTheAdminInterface(t *testing.T) {
+	token := secret(t, "s3cret\n")
+	s := serve(t, "", "token_file: "+token)
+	if none := s.ask(t, "findings"); none.status != 1 || !strings.Contains(none.stderr, "--token-file") {
+		t.Errorf("without the token: %+v", none)
+	}
+	if with := s.ask(t, "findings", "--token-file", token); with.status != 0 {
+		t.Errorf("with the token: %+v", with)
 	}
 }
 
