@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type world struct {
 	watch      *sockets.Watch
 	sums       *summary
 	warderBin  string
+	lock       *os.File
 	admin      *driver.Driver // Java, direct: for what the tests themselves ask of the brokers
 }
 
@@ -36,6 +38,9 @@ func TestMain(m *testing.M) {
 }
 
 func mainOf(m *testing.M) (int, error) {
+	if err := w.alone(); err != nil {
+		return 1, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	begin := time.Now()
@@ -45,6 +50,7 @@ func mainOf(m *testing.M) (int, error) {
 	defer w.close()
 	fmt.Printf("e2e: installed and started in %.0f s; mode: %s; clients: %v\n", time.Since(begin).Seconds(), modeText(), clientNames())
 	code := m.Run()
+	crashed := stopWarders()
 	looks, others, found, err := w.watch.Stop()
 	w.sums.print(os.Stdout)
 	fmt.Printf("e2e: looked %d times for client sockets to brokers' ports: %d of clients, %d of others\n", looks, len(found), others)
@@ -54,6 +60,8 @@ func mainOf(m *testing.M) (int, error) {
 	switch {
 	case err != nil:
 		return 1, err
+	case len(crashed) > 0:
+		return 1, fmt.Errorf("these warders ended by themselves: %v; their logs are in %s", crashed, w.run)
 	case len(found) > 0:
 		return 1, fmt.Errorf("%d client sockets reached a broker directly", len(found))
 	case others == 0 && looks > 100:
@@ -72,12 +80,6 @@ func modeText() string {
 // prepare installs everything, builds warder, and starts the brokers and drivers.
 func (w *world) prepare(ctx context.Context) error {
 	var err error
-	if w.cache, err = filepath.Abs(".cache"); err != nil {
-		return err
-	}
-	if err = os.MkdirAll(w.cache, 0o755); err != nil {
-		return err
-	}
 	w.run = filepath.Join(w.cache, "run")
 	if err = os.RemoveAll(w.run); err != nil {
 		return err
@@ -100,6 +102,27 @@ func (w *world) prepare(ctx context.Context) error {
 	w.watch = sockets.Start(append(w.three.Ports(), w.old.Ports()...))
 	w.admin, err = startDriver(ctx, clients["java"], "admin", false)
 	return err
+}
+
+// alone waits until no other run works in this checkout's cache.
+func (w *world) alone() error {
+	var err error
+	if w.cache, err = filepath.Abs(".cache"); err != nil {
+		return err
+	}
+	if err = os.MkdirAll(w.cache, 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(w.cache, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	w.lock = lock // held until the process ends
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		return nil
+	}
+	fmt.Println("e2e: another run is under way in this checkout; waiting for it")
+	return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
 }
 
 func (w *world) startClusters(ctx context.Context) error {
@@ -125,7 +148,6 @@ func (w *world) startClusters(ctx context.Context) error {
 
 func (w *world) close() {
 	stopDrivers()
-	stopWarders()
 	w.three.Stop()
 	w.old.Stop()
 }

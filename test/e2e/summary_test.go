@@ -33,7 +33,7 @@ func (s *summary) add(scenario, client, skip string, err error, notes []string, 
 	fmt.Println(line)
 	s.lines = append(s.lines, line)
 	for _, n := range notes {
-		note := "e2e:        note: " + n
+		note := fmt.Sprintf("e2e: note %-24s %-13s        %s", scenario, client, n)
 		fmt.Println(note)
 		s.lines = append(s.lines, note)
 	}

@@ -217,9 +217,7 @@ func killWarder(ctx context.Context, lanes []*lane) error {
 	if err := underLoad(ctx, lanes, 300); err != nil {
 		return err
 	}
-	warders.Lock()
-	p := warders.all["mortal"]
-	warders.Unlock()
+	p := warderNamed("mortal")
 	p.kill()
 	return p.start(ctx)
 }

@@ -17,9 +17,10 @@ import (
 
 // proxy is one running warder. Each client listener has an address and broker ports right behind it.
 type proxy struct {
-	name string
-	args []string
-	addr map[string]string // listener name -> bootstrap address
+	name  string
+	args  []string
+	addr  map[string]string // listener name -> bootstrap address
+	admin string            // address of the admin interface
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -88,7 +89,7 @@ func startBareWarder(ctx context.Context, name string, cluster *kafka.Cluster) (
 		return nil, err
 	}
 	addr, admin := hostPort(first), hostPort(first+pool+1)
-	p := &proxy{name: name, addr: map[string]string{"plain": addr}}
+	p := &proxy{name: name, addr: map[string]string{"plain": addr}, admin: admin}
 	p.args = []string{"run", "--upstream", cluster.Bootstrap(kafka.Plaintext), "--listen", addr, "--admin", admin}
 	return p, p.begin(ctx)
 }
@@ -135,7 +136,8 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(&y, "admin: {address: %s}\n", hostPort(admin))
+	p.admin = hostPort(admin)
+	fmt.Fprintf(&y, "admin: {address: %s}\n", p.admin)
 	if spec.rules != "" {
 		fmt.Fprintf(&y, "rules:\n%s\n", spec.rules)
 	}
@@ -199,22 +201,24 @@ func (p *proxy) kill() {
 	<-p.done
 }
 
-// alive tells whether the process still runs.
-func (p *proxy) alive() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case <-p.done:
-		return false
-	default:
-		return true
-	}
+// warderNamed gives a warder that was started, or nil.
+func warderNamed(name string) *proxy {
+	warders.Lock()
+	defer warders.Unlock()
+	return warders.all[name]
 }
 
-func stopWarders() {
+// stopWarders ends them all and names those that had already ended: nothing but a test may end a warder.
+func stopWarders() (ended []string) {
 	warders.Lock()
 	defer warders.Unlock()
 	for _, p := range warders.all {
-		p.kill()
+		select {
+		case <-p.done:
+			ended = append(ended, p.name)
+		default:
+			p.kill()
+		}
 	}
+	return ended
 }
