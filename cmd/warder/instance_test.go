@@ -134,6 +134,15 @@ func (s *served) erase(t *testing.T) error {
 	return client.ProduceSync(t.Context(), &kgo.Record{Topic: "users", Key: []byte("u-7")}).FirstErr()
 }
 
+// refused writes a null value, which must be refused, and waits for the finding.
+func (s *served) refused(t *testing.T) {
+	t.Helper()
+	if err := s.erase(t); !errors.Is(err, kerr.PolicyViolation) {
+		t.Fatalf("the tombstone was not refused: %v", err)
+	}
+	waitFor(t, "the finding", func() bool { return s.engine.Findings().Len() > 0 })
+}
+
 // What happens to a client can be read with every command, while it happens and
 // afterwards.
 func TestCommandsShowARunningWarder(t *testing.T) {
@@ -143,9 +152,7 @@ func TestCommandsShowARunningWarder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer body.Close()
-	if err := s.erase(t); !errors.Is(err, kerr.PolicyViolation) {
-		t.Fatalf("the tombstone was not refused: %v", err)
-	}
+	s.refused(t)
 
 	seen := bufio.NewScanner(body)
 	for seen.Scan() && !strings.Contains(seen.Text(), `"api":"Produce"`) {
@@ -193,9 +200,7 @@ func TestCommandsShowARunningWarder(t *testing.T) {
 // The YAML that explain offers does what it says.
 func TestExplainedExceptionsAreConfiguration(t *testing.T) {
 	s := serve(t, "rules: {tombstone: {action: block}}\n")
-	if err := s.erase(t); !errors.Is(err, kerr.PolicyViolation) {
-		t.Fatalf("the tombstone was not refused: %v", err)
-	}
+	s.refused(t)
 	var story struct {
 		Allow, Suppress string
 		Finding         struct{ ID string }
