@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -168,7 +169,7 @@ func describeGroup(s *side, group string) any {
 	}
 	var list struct{ Groups []string }
 	s.must("list_groups", nil, &list)
-	return M{"state": d.State, "members": d.Members, "listed": contains(list.Groups, group)}
+	return M{"state": d.State, "members": d.Members, "listed": slices.Contains(list.Groups, group)}
 }
 
 // settledOffset is the group's offset when the transaction that ended last has reached the group's log: the end of a transaction is
@@ -202,7 +203,7 @@ func emptyGroup(s *side, group string) any {
 	s.until("the group to be deletable", 30*time.Second, func() error { return s.ask("delete_group", M{"group": group}, nil) })
 	var list struct{ Groups []string }
 	s.must("list_groups", nil, &list)
-	return M{"listed": contains(list.Groups, group)}
+	return M{"listed": slices.Contains(list.Groups, group)}
 }
 
 // shareGroup: two share consumers are given every record once between them, and acknowledged ones do not come again.

@@ -36,6 +36,7 @@ func throughBare(ctx context.Context) (M, error) {
 
 // runScenario runs one for all clients, each as a parallel subtest.
 func runScenario(t *testing.T, sc scenario) {
+	t.Helper()
 	for _, name := range clientNames() {
 		t.Run(sc.name+"/"+name, func(t *testing.T) {
 			t.Parallel()
@@ -118,8 +119,7 @@ func (sc scenario) one(ctx context.Context, name, mode string) (result, skip str
 		notes = s.notes
 		if f, ok := recover().(failure); ok {
 			err = f.err
-			var no *driver.Unsupported
-			if errors.As(err, &no) {
+			if no, ok := errors.AsType[*driver.Unsupported](err); ok {
 				skip, err = no.Reason, nil
 			}
 		}

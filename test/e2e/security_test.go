@@ -101,8 +101,7 @@ func refused(s *side, bad M) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, 70*time.Second)
 	defer cancel()
 	err := s.d.Call(ctx, "list_topics", M{"timeout_ms": 6000, "conn": M{"bootstrap": s.conn["bootstrap"], "client_id": s.conn["client_id"], "security": bad}}, nil)
-	var said *driver.Error
-	if !errors.As(err, &said) {
+	if _, said := errors.AsType[*driver.Error](err); !said {
 		s.fail("bad credentials were answered with %v", err)
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -46,17 +47,14 @@ func (s *side) ask(op string, args M, result any) error {
 	ctx, cancel := context.WithTimeout(s.ctx, 100*time.Second)
 	defer cancel()
 	all := M{"conn": s.conn}
-	for k, v := range args {
-		all[k] = v
-	}
+	maps.Copy(all, args)
 	return s.d.Call(ctx, op, all, result)
 }
 
 // must runs an operation that has to work.
 func (s *side) must(op string, args M, result any) {
 	if err := s.ask(op, args, result); err != nil {
-		var no *driver.Unsupported
-		if errors.As(err, &no) {
+		if _, ok := errors.AsType[*driver.Unsupported](err); ok {
 			panic(failure{err})
 		}
 		s.fail("%s %v: %w", op, short(args), err)
@@ -99,8 +97,7 @@ func (s *side) describe(topic string) ([]partition, error) {
 // create makes a topic through the client and waits until the client sees a leader and all replicas of each partition.
 func (s *side) create(name string, partitions, replication int, configs M) string {
 	err := s.ask("create_topic", M{"name": name, "partitions": partitions, "replication": replication, "configs": configs}, nil)
-	var e *driver.Error
-	if err != nil && !(errors.As(err, &e) && e.Code != nil && *e.Code == unknownTopic) { // kafkajs looks at a new topic at once, on any broker
+	if e, ok := errors.AsType[*driver.Error](err); err != nil && (!ok || e.Code == nil || *e.Code != unknownTopic) { // kafkajs looks at a new topic at once, on any broker
 		s.fail("creating %s: %w", name, err)
 	}
 	s.settled(name, partitions, replication)
@@ -169,9 +166,7 @@ func (s *side) closeProducer(handle string) { s.must("producer_close", M{"handle
 func (s *side) generate(handle, topic string, g gen, more M) {
 	g.Avoid = refusals[s.client]
 	args := M{"handle": handle, "topic": topic, "generate": g}
-	for k, v := range more {
-		args[k] = v
-	}
+	maps.Copy(args, more)
 	var p produced
 	s.must("produce", args, &p)
 	if p.Acked != g.Count || p.Failed != 0 {
@@ -243,9 +238,7 @@ func (c consumed) sums() map[string]sum {
 
 func (s *side) consume(topic string, more M) consumed {
 	args := M{"topic": topic}
-	for k, v := range more {
-		args[k] = v
-	}
+	maps.Copy(args, more)
 	var c consumed
 	s.must("consume", args, &c)
 	return c

@@ -38,8 +38,7 @@ func tool(ctx context.Context, mode, input string, cmd *exec.Cmd) (string, error
 		return out.String(), nil
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
-		<-ended
-		return "", fmt.Errorf("%v: %w\n%s%s", cmd.Args, ctx.Err(), out.String(), errs.String())
+		return "", fmt.Errorf("%v: %w, killed: %w\n%s%s", cmd.Args, ctx.Err(), <-ended, out.String(), errs.String())
 	}
 }
 
@@ -53,6 +52,7 @@ func TestTools(t *testing.T) {
 }
 
 func compareTool(t *testing.T, name string, run func(ctx context.Context, mode, bootstrap string) (any, error)) {
+	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
 		begin := time.Now()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,11 +55,11 @@ func topics(s *side) any {
 	}
 	var list struct{ Topics []string }
 	s.must("list_topics", nil, &list)
-	result["listed"] = contains(list.Topics, name)
+	result["listed"] = slices.Contains(list.Topics, name)
 	s.must("delete_topic", M{"name": name}, nil)
 	s.until("the topic to be gone", 20*time.Second, func() error {
 		s.must("list_topics", nil, &list)
-		if contains(list.Topics, name) {
+		if slices.Contains(list.Topics, name) {
 			return errors.New("still listed")
 		}
 		return nil
@@ -91,15 +92,6 @@ func errorName(err error) string {
 		return e.Name
 	}
 	return err.Error()
-}
-
-func contains(list []string, one string) bool {
-	for _, l := range list {
-		if l == one {
-			return true
-		}
-	}
-	return false
 }
 
 // adminCalls asks about the cluster, brokers and offsets, and deletes records.

@@ -47,6 +47,7 @@ func TestUpheavals(t *testing.T) {
 }
 
 func upheave(t *testing.T, u upheaval) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	var lanes []*lane
@@ -91,8 +92,7 @@ func all(lanes []*lane, step func(*lane)) {
 			defer func() {
 				if f, ok := recover().(failure); ok {
 					l.err = f.err
-					var no *driver.Unsupported
-					if errors.As(f.err, &no) {
+					if no, ok := errors.AsType[*driver.Unsupported](f.err); ok {
 						l.skip, l.err = no.Reason, nil
 					}
 				}

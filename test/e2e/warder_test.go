@@ -116,6 +116,7 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 		fmt.Fprintf(&y, "  tls: {ca: %s}\n", w.certs.CA)
 	case kafka.MTLS:
 		fmt.Fprintf(&y, "  tls: {ca: %s, cert: %s, key: %s}\n", w.certs.CA, w.certs.ClientCert, w.certs.ClientKey)
+	default: // plaintext and SASL without TLS need nothing said
 	}
 	y.WriteString("listeners:\n")
 	for _, l := range spec.listeners {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"sync"
@@ -107,9 +108,7 @@ func (d *Driver) Call(ctx context.Context, op string, args map[string]any, resul
 	id := d.next
 	d.waiting[id] = answer
 	request := map[string]any{"id": id, "op": op}
-	for k, v := range args {
-		request[k] = v
-	}
+	maps.Copy(request, args)
 	line, err := json.Marshal(request)
 	if err == nil {
 		_, err = d.in.Write(append(line, '\n'))

@@ -43,7 +43,7 @@ func run(n int, old bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	certs, err := kafka.MakeCerts(dir)
 	if err != nil {
 		return err
