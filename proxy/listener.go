@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -186,9 +187,7 @@ func (l *listener) remembered() map[int32]uint16 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	m := make(map[int32]uint16, len(l.reserved))
-	for id, port := range l.reserved {
-		m[id] = port
-	}
+	maps.Copy(m, l.reserved)
 	return m
 }
 

@@ -156,7 +156,7 @@ func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
 	ok(protocol.DeleteTopics, func(int16) kmsg.Response {
 		resp := kmsg.NewPtrDeleteTopicsResponse()
 		x := kmsg.NewDeleteTopicsResponseTopic()
-		x.Topic, x.TopicID = kmsg.StringPtr("users"), topicID("users")
+		x.Topic, x.TopicID = new("users"), topicID("users")
 		resp.Topics = append(resp.Topics, x)
 		return resp
 	})
@@ -179,7 +179,7 @@ func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
 	incremental := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	incremental.Version = 1
 	incremental.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: 2, ResourceName: "users", Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{
-		{Name: "cleanup.policy", Op: 2, Value: kmsg.StringPtr("delete")},
+		{Name: "cleanup.policy", Op: 2, Value: new("delete")},
 	}}}
 	c.Do(incremental)
 	r.policy("users", rules.CleanupCompact|rules.CleanupDelete)
@@ -187,14 +187,14 @@ func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
 	alter := kmsg.NewPtrAlterConfigsRequest()
 	alter.Version = 1
 	alter.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: "users", Configs: []kmsg.AlterConfigsRequestResourceConfig{
-		{Name: "retention.ms", Value: kmsg.StringPtr("1000")},
+		{Name: "retention.ms", Value: new("1000")},
 	}}}
 	c.Do(alter) // replaces the set: the policy is back at the broker's default
 	r.policy("users", rules.CleanupUnknown)
 
 	del := kmsg.NewPtrDeleteTopicsRequest()
 	del.Version = 6
-	del.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: kmsg.StringPtr("users")}}
+	del.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: new("users")}}
 	c.Do(del)
 	if _, known := r.topics.ByName([]byte("users")); known {
 		t.Error("a deleted topic is known")

@@ -20,7 +20,7 @@ func TestApiVersionsIsClamped(t *testing.T) {
 	for _, pass := range []bool{false, true} {
 		r := newRig(t, func(c *configs.Config) { c.PassUnknownAPIs = pass })
 		r.broker.Handle(protocol.ApiVersions, fakebroker.APIVersions(offer))
-		for version := int16(0); version <= 4; version++ {
+		for version := range int16(5) {
 			req := kmsg.NewPtrApiVersionsRequest()
 			req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = version, "test", "1"
 			resp, _ := r.dial().Do(req).(*kmsg.ApiVersionsResponse)

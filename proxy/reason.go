@@ -81,8 +81,7 @@ func (e *CloseError) Unwrap() error { return e.Err }
 // closing wraps err with reason; an error that already carries a reason keeps it,
 // since the innermost place knew best.
 func closing(reason CloseReason, err error) error {
-	var ce *CloseError
-	if errors.As(err, &ce) {
+	if _, ok := errors.AsType[*CloseError](err); ok {
 		return err
 	}
 	return &CloseError{Reason: reason, Err: err}

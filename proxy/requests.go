@@ -79,8 +79,7 @@ func (s *session) readRequestHeader(rq *request) error {
 
 // frameError gives an impossible length its reason.
 func frameError(err error) error {
-	var limit *protocol.LimitError
-	if errors.As(err, &limit) {
+	if _, ok := errors.AsType[*protocol.LimitError](err); ok {
 		return closingf(ReasonFrameLimit, "%w (limits.frame)", err)
 	}
 	return closing(ReasonMalformedRequest, err)

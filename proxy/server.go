@@ -286,6 +286,7 @@ func (s *Server) farewell(sess *session, cause error) {
 		event = s.log.Debug()
 	case ReasonInternal:
 		event = s.log.Error()
+	default:
 	}
 	id := sess.identity.Load()
 	event = event.Str("reason", string(reason)).Uint64("conn_id", sess.id).Str("listener", sess.listener.name).

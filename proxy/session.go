@@ -243,7 +243,8 @@ const linger = time.Second
 // sent: when warder ends a connection that was in order. mu is held.
 func (s *session) gently(cause error) bool {
 	var ce *CloseError
-	return cause == s.last && errors.As(cause, &ce) && ce.Reason != ReasonClientGone
+	return cause == s.last && //nolint:errorlint // this very error, not one like it
+		errors.As(cause, &ce) && ce.Reason != ReasonClientGone
 }
 
 // lingerClose ends the client's connection so that it reads every answer first.

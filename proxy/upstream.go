@@ -158,9 +158,8 @@ func (e *brokerTLSError) Unwrap() error { return e.err }
 
 // dialReason tells a TLS problem, which someone must mend, from a broker that is away.
 func dialReason(errs []error) CloseReason {
-	var t *brokerTLSError
 	for _, err := range errs {
-		if !errors.As(err, &t) {
+		if _, ok := errors.AsType[*brokerTLSError](err); !ok {
 			return ReasonBrokerUnreachable
 		}
 	}

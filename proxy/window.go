@@ -121,9 +121,9 @@ func (w *window) readParked(fd uintptr) bool {
 	for {
 		n, err := syscall.Read(int(fd), w.buf[:])
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // a raw errno of the system call
+		case err == syscall.EINTR: // a raw errno of the system call
 			continue
-		case err == syscall.EAGAIN: //nolint:errorlint // as above
+		case err == syscall.EAGAIN:
 			w.detach()
 			return false
 		case err != nil:

@@ -18,7 +18,7 @@ func sampleBatch(tb testing.TB, codec Codec, size int) []byte {
 	b := NewBuilder(codec)
 	b.BaseTimestamp = 1_700_000_000_000
 	words := []string{"shipped", "pending", "cancelled", "returned", "delivered", "packed"}
-	for n := 0; n < size/126; n++ {
+	for n := range size / 126 {
 		key := fmt.Sprintf("order-%010d", rng.IntN(1e9))
 		value := fmt.Sprintf(`{"id":%d,"user":"u%06d","state":%q,"amount":%.2f,"ts":%d,"note":"item %d"}`,
 			rng.IntN(1e9), rng.IntN(1e6), words[rng.IntN(len(words))], rng.Float64()*1000, 1_700_000_000_000+n, rng.IntN(1e5))

@@ -87,7 +87,7 @@ func TestTruncatedTailIsKept(t *testing.T) {
 	for _, codec := range allCodecs {
 		one := mustBatch(t, NewBuilder(codec).Add([]byte("k"), []byte("v")))
 		blob := append(slices.Clone(one), one...)
-		for n := range len(blob) {
+		for n := range blob {
 			heads, records, s := scan(blob[:n], Limits{})
 			whole := n / len(one)
 			if len(heads) != whole || s.Err() != nil || s.Truncated() != (n%len(one) != 0) {
