@@ -3,6 +3,7 @@ package godriver
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -51,12 +52,7 @@ type Generate struct {
 }
 
 func (g *Generate) avoids(what string) bool {
-	for _, a := range g.Avoid {
-		if a == what {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(g.Avoid, what)
 }
 
 // Record makes record i of the series.

@@ -3,6 +3,7 @@ package godriver
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -48,7 +49,7 @@ func (d *Driver) Answer(r *Request) any {
 		return answer{ID: r.ID, Unsupported: true, Error: &Failure{Message: fmt.Sprintf("the driver has no operation %q", r.Op)}}
 	}
 	result, err := operation(r)
-	if why, ok := err.(Unsupported); ok {
+	if why, ok := errors.AsType[Unsupported](err); ok {
 		return answer{ID: r.ID, Unsupported: true, Error: &Failure{Message: string(why)}}
 	}
 	if err != nil {

@@ -135,7 +135,7 @@ func describeConfigs(ctx context.Context, a *kadm.Client, r *godriver.Request) (
 func alterConfigs(ctx context.Context, a *kadm.Client, r *godriver.Request) (any, error) {
 	var configs []kadm.AlterConfig
 	for key, value := range r.Set {
-		configs = append(configs, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: kadm.StringPtr(value)})
+		configs = append(configs, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: new(value)})
 	}
 	all, err := a.AlterTopicConfigs(ctx, configs, r.Name)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -27,9 +28,7 @@ var capabilities = []string{
 func main() {
 	d := &godriver.Driver{Operations: map[string]godriver.Operation{"hello": hello}, Describe: describe, Close: closeAll}
 	for _, more := range []map[string]godriver.Operation{adminOperations(), producerOperations, consumerOperations} {
-		for name, operation := range more {
-			d.Operations[name] = operation
-		}
+		maps.Copy(d.Operations, more)
 	}
 	d.Main()
 }
@@ -53,8 +52,7 @@ func version(module string) string {
 // describe names Kafka's errors by kerr's name, others by their Go type.
 func describe(err error) *godriver.Failure {
 	f := &godriver.Failure{Name: fmt.Sprintf("%T", err), Message: err.Error()}
-	var k *kerr.Error
-	if errors.As(err, &k) {
+	if k, ok := errors.AsType[*kerr.Error](err); ok {
 		f.Name, f.Code, f.Retriable = k.Message, &k.Code, &k.Retriable
 	}
 	return f

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -125,7 +126,7 @@ func describeConfigs(a sarama.ClusterAdmin, r *godriver.Request) (any, error) {
 	if r.Type == "broker" {
 		kind = sarama.BrokerResource
 	}
-	entries, err := a.DescribeConfig(sarama.ConfigResource{Type: kind, Name: r.Name, ConfigNames: r.Keys})
+	entries, err := a.DescribeConfig(sarama.ConfigResource{Type: kind, Name: r.Name, ConfigNames: r.Keys}) //nolint:staticcheck // what programs in the field call
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func offsetsOf(a sarama.ClusterAdmin, topic string, at int64) (map[string]int64,
 	}
 	offsets := map[string]int64{}
 	for id, result := range found[topic] {
-		if result.Err != nil && result.Err != sarama.ErrNoError {
+		if result.Err != nil && !errors.Is(result.Err, sarama.ErrNoError) {
 			return nil, result.Err
 		}
 		offsets[strconv.Itoa(int(id))] = result.Offset

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"runtime/debug"
 	"time"
@@ -29,9 +30,7 @@ func main() {
 	sarama.Logger = log.New(os.Stderr, "sarama ", log.Ltime|log.Lmicroseconds)
 	d := &godriver.Driver{Operations: map[string]godriver.Operation{"hello": hello}, Describe: describe, Close: closeAll}
 	for _, more := range []map[string]godriver.Operation{adminOperations(), producerOperations, consumerOperations} {
-		for name, operation := range more {
-			d.Operations[name] = operation
-		}
+		maps.Copy(d.Operations, more)
 	}
 	d.Main()
 }
@@ -55,8 +54,7 @@ func version(module string) string {
 // describe gives Kafka's code where the library kept it; sarama has no opinion on what can be retried.
 func describe(err error) *godriver.Failure {
 	f := &godriver.Failure{Name: fmt.Sprintf("%T", err), Message: err.Error()}
-	var k sarama.KError
-	if errors.As(err, &k) {
+	if k, ok := errors.AsType[sarama.KError](err); ok {
 		code := int16(k)
 		f.Name, f.Code = "sarama.KError", &code
 	}
@@ -65,7 +63,7 @@ func describe(err error) *godriver.Failure {
 
 func closeAll() {
 	for _, m := range members.TakeAll() {
-		m.close()
+		_ = m.close()
 	}
 	for _, p := range producers.TakeAll() {
 		p.AsyncClose()
