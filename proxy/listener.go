@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -28,12 +27,12 @@ type listener struct {
 
 	limits atomic.Pointer[listenerLimits] // replaced by a reload
 
-	mu       sync.RWMutex
-	base     net.Listener         // guarded by mu: the bootstrap socket
-	ports    map[int32]brokerPort // guarded by mu: node id to its socket
-	reserved map[int32]uint16     // guarded by mu: ports of the state file, also of brokers not seen yet
-	refused  map[int32]bool       // guarded by mu: brokers without a port, to say so once
-	closed   bool                 // guarded by mu
+	mu      sync.RWMutex
+	base    net.Listener         // guarded by mu: the bootstrap socket
+	ports   map[int32]brokerPort // guarded by mu: node id to its socket
+	plan    *PortPlan            // guarded by mu
+	refused map[int32]bool       // guarded by mu: brokers without a port, to say so once
+	closed  bool                 // guarded by mu
 
 	connMu sync.Mutex
 	conns  int                // guarded by connMu
@@ -59,7 +58,7 @@ func newListener(srv *Server, cfg configs.Listener) (*listener, error) {
 	}
 	l := &listener{
 		name: cfg.Name, srv: srv, cfg: cfg, certs: certs,
-		ports: make(map[int32]brokerPort), reserved: make(map[int32]uint16), refused: make(map[int32]bool),
+		ports: make(map[int32]brokerPort), plan: NewPortPlan(cfg, nil), refused: make(map[int32]bool),
 		perIP: make(map[netip.Addr]int),
 	}
 	l.limit(cfg.Limits)
@@ -104,10 +103,8 @@ func (l *listener) advertised(id int32) (host string, port int32, ok bool) {
 			return "", 0, false
 		}
 	}
-	if mapped, ok := l.cfg.Map[id]; ok {
-		return mapped.Host(), int32(mapped.Port()), true
-	}
-	return l.cfg.Advertise, int32(p.port), true
+	host, port = l.plan.Advertised(id, p.port)
+	return host, port, true
 }
 
 // bind gives broker id its port: the one it had before, first port plus id where
@@ -119,14 +116,15 @@ func (l *listener) bind(id int32) (brokerPort, bool) {
 		return p, ok
 	}
 	var last error
-	for port := range l.choices(id) {
+	for port := range l.plan.Choices(id) {
 		ln, err := net.Listen("tcp", net.JoinHostPort(l.cfg.Address.Host(), strconv.Itoa(int(port))))
 		if err != nil {
 			last = err
 			continue
 		}
 		p := brokerPort{port: uint16(ln.Addr().(*net.TCPAddr).Port), ln: ln} //nolint:forcetypeassert // net.Listen("tcp")
-		l.ports[id], l.reserved[id] = p, p.port
+		l.ports[id] = p
+		l.plan.Keep(id, p.port)
 		delete(l.refused, id)
 		l.srv.log.Info().Str("listener", l.name).Int32("node_id", id).Int("port", int(p.port)).Msg("serving a broker")
 		l.srv.accept(l, ln, id)
@@ -142,53 +140,18 @@ func (l *listener) bind(id int32) (brokerPort, bool) {
 	return brokerPort{}, false
 }
 
-// choices yields the ports to try for broker id, best first.
-func (l *listener) choices(id int32) func(yield func(uint16) bool) {
-	pool := *l.cfg.Ports
-	taken := make(map[uint16]bool, len(l.reserved))
-	for other, port := range l.reserved {
-		if other != id {
-			taken[port] = true
-		}
-	}
-	own, remembered := l.reserved[id]
-	return func(yield func(uint16) bool) {
-		if remembered && !yield(own) {
-			return
-		}
-		if pool.Any() {
-			yield(0)
-			return
-		}
-		if direct := int64(pool.First) + int64(id); id >= 0 && direct <= int64(pool.Last) && !taken[uint16(direct)] && !yield(uint16(direct)) {
-			return
-		}
-		for port := int(pool.First); port <= int(pool.Last); port++ {
-			if !taken[uint16(port)] && !yield(uint16(port)) {
-				return
-			}
-		}
-	}
-}
-
 // restore takes over the ports of the state file.
 func (l *listener) restore(ports map[int32]uint16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, port := range ports {
-		if l.cfg.Ports.Any() || port >= l.cfg.Ports.First && port <= l.cfg.Ports.Last {
-			l.reserved[id] = port
-		}
-	}
+	l.plan = NewPortPlan(l.cfg, ports)
 }
 
 // remembered returns the port of every broker that has or had one.
 func (l *listener) remembered() map[int32]uint16 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	m := make(map[int32]uint16, len(l.reserved))
-	maps.Copy(m, l.reserved)
-	return m
+	return l.plan.Ports()
 }
 
 // address returns where the bootstrap socket is bound, "" before open.

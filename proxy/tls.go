@@ -86,6 +86,12 @@ func serverCertificates(settings *configs.ServerTLS) (*certificates, error) {
 	return c, c.reload()
 }
 
+// UpstreamTLS reads the TLS configuration towards brokers once; nil means plaintext.
+func UpstreamTLS(settings *configs.ClientTLS) (*tls.Config, error) {
+	c, err := clientCertificates(settings)
+	return c.config(), err
+}
+
 // clientCertificates makes warder a TLS client of the brokers; nil settings mean plaintext.
 func clientCertificates(settings *configs.ClientTLS) (*certificates, error) {
 	if settings == nil {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"warder/configs"
+	"warder/proxy"
 )
 
 // askTimeout bounds the whole of `check --connect`.
@@ -120,52 +118,21 @@ func upstreamClient(cfg *configs.Config) (*kgo.Client, error) {
 		kgo.SeedBrokers(seeds...), kgo.ClientID("warder-check"),
 		kgo.DialTimeout(cfg.Upstream.DialTimeout), kgo.RequestRetries(0), kgo.RetryTimeout(askTimeout),
 	}
-	if cfg.Upstream.TLS != nil {
-		tlsConfig, err := upstreamTLS(cfg.Upstream.TLS)
-		if err != nil {
-			return nil, err
-		}
+	tlsConfig, err := proxy.UpstreamTLS(cfg.Upstream.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if tlsConfig != nil {
 		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
 	}
-	if l := cfg.Upstream.Lookup; l != nil {
-		password, err := os.ReadFile(string(l.PasswordFile))
+	if cfg.Upstream.Lookup != nil {
+		mechanism, err := proxy.LookupMechanism(cfg.Upstream.Lookup)
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, loginAs(l, strings.TrimSpace(string(password))))
+		opts = append(opts, kgo.SASL(mechanism))
 	}
 	return kgo.NewClient(opts...)
-}
-
-func loginAs(l *configs.Lookup, password string) kgo.Opt {
-	switch l.Mechanism {
-	case "PLAIN":
-		return kgo.SASL(plain.Auth{User: l.Username, Pass: password}.AsMechanism())
-	case "SCRAM-SHA-256":
-		return kgo.SASL(scram.Auth{User: l.Username, Pass: password}.AsSha256Mechanism())
-	default:
-		return kgo.SASL(scram.Auth{User: l.Username, Pass: password}.AsSha512Mechanism())
-	}
-}
-
-func upstreamTLS(t *configs.ClientTLS) (*tls.Config, error) {
-	c := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		data, err := os.ReadFile(string(t.CA))
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		c.RootCAs.AppendCertsFromPEM(data) // configs has seen that there is one
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(string(t.Cert), string(t.Key))
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // viewOf says which address clients of each listener will be given.
@@ -175,13 +142,13 @@ func viewOf(cfg *configs.Config, resp *kmsg.MetadataResponse) (*clusterView, err
 		view.ID = *resp.ClusterID
 	}
 	slices.SortFunc(resp.Brokers, func(a, b kmsg.MetadataResponseBroker) int { return cmp.Compare(a.NodeID, b.NodeID) })
-	plans := map[string]*portPlan{}
+	remembered, err := proxy.RememberedPorts(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("state_file %s: %w", cfg.StateFile, err)
+	}
+	plans := map[string]*proxy.PortPlan{}
 	for _, l := range cfg.Listeners {
-		plan, err := newPortPlan(cfg, l)
-		if err != nil {
-			return nil, err
-		}
-		plans[l.Name] = plan
+		plans[l.Name] = proxy.NewPortPlan(l, remembered[l.Name])
 	}
 	for _, b := range resp.Brokers {
 		broker := brokerView{NodeID: b.NodeID, Address: net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), Advertised: map[string]string{}}
@@ -189,7 +156,7 @@ func viewOf(cfg *configs.Config, resp *kmsg.MetadataResponse) (*clusterView, err
 			broker.Rack = *b.Rack
 		}
 		for name, plan := range plans {
-			broker.Advertised[name] = plan.address(b.NodeID)
+			broker.Advertised[name] = plan.Foretell(b.NodeID)
 		}
 		view.Brokers = append(view.Brokers, broker)
 	}

@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"os"
@@ -29,12 +29,13 @@ func TestPortPlan(t *testing.T) {
 		"ids beyond the port space work": {configs.PortRange{First: 65000, Last: 65535}, "", []int32{2147483647}, []string{"h:65000"}},
 	} {
 		l := configs.Listener{Name: "default", Advertise: "h", Ports: &c.ports, Map: map[int32]configs.Address{4: "x:1"}}
-		plan, err := newPortPlan(&configs.Config{StateFile: c.state}, l)
+		remembered, err := RememberedPorts(&configs.Config{StateFile: c.state})
 		if err != nil {
 			t.Fatal(err)
 		}
+		plan := NewPortPlan(l, remembered[l.Name])
 		for i, id := range c.ids {
-			if got := plan.address(id); got != c.want[i] {
+			if got := plan.Foretell(id); got != c.want[i] {
 				t.Errorf("%s: node %d: got %s, want %s", name, id, got, c.want[i])
 			}
 		}
