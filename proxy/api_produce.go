@@ -240,7 +240,7 @@ func (s *session) tapProduce(ex *exchange, req *protocol.ProduceRequest, denied 
 	for it.Next(&p) {
 		topic, ok := s.topicName(p.Topic, p.TopicID)
 		if !ok {
-			topic = kafkaUUID(p.TopicID)
+			topic = rules.TopicID(p.TopicID).String()
 		}
 		line := tap.Partition{Topic: topic, Partition: p.Partition, Bytes: len(p.Records)}
 		line.Records, line.Codec = countRecords(p.Records)

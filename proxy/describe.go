@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"encoding/base64"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"warder/protocol"
@@ -16,9 +14,6 @@ func errorName(code int16) string {
 	}
 	return "NONE"
 }
-
-// kafkaUUID writes a topic id as Kafka's own tools do (Uuid.toString).
-func kafkaUUID(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 // countRecords says how many records a partition's batches claim and how the
 // first batch is compressed; nothing is decompressed.

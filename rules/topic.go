@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -11,13 +12,31 @@ type Topic struct {
 	// Name is empty when only the id was seen so far.
 	Name string `json:"name"`
 	// ID is zero when unknown, as in clusters before Kafka 2.8.
-	ID [16]byte `json:"id"`
+	ID TopicID `json:"id,omitzero"`
 	// Partitions is 0 when unknown.
 	Partitions int32 `json:"partitions,omitempty"`
 	// Cleanup is cleanup.policy.
 	Cleanup CleanupPolicy `json:"cleanup_policy"`
 	// ConfigTime is when Cleanup was learnt; zero when it is unknown.
 	ConfigTime time.Time `json:"config_time,omitzero"`
+}
+
+// TopicID is a topic's id (KIP-516), zero when there is none.
+type TopicID [16]byte
+
+// String is the id as Kafka's tools write it (Uuid.toString).
+func (id TopicID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// MarshalText is String.
+func (id TopicID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (id *TopicID) UnmarshalText(text []byte) error {
+	n, err := base64.RawURLEncoding.Decode(id[:], text[:min(len(text), base64.RawURLEncoding.EncodedLen(len(id)))])
+	if err != nil || n != len(id) || len(text) != base64.RawURLEncoding.EncodedLen(len(id)) {
+		return fmt.Errorf("%q is not a topic id", text)
+	}
+	return nil
 }
 
 // CleanupPolicy is the topic configuration cleanup.policy, a set.
