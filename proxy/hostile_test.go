@@ -76,10 +76,10 @@ func indifferentBroker(t testing.TB) string {
 
 // FuzzBrokerBytes lets a broker answer anything.
 func FuzzBrokerBytes(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 4, 0, 0, 0, 1}, int16(protocol.Metadata), int16(12))
-	f.Add([]byte{0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0}, int16(protocol.Fetch), int16(17))
-	f.Add([]byte{0, 0, 0, 6, 0, 0, 0, 1, 0, 35}, int16(protocol.ApiVersions), int16(4))
-	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 80}, int16(protocol.Produce), int16(9))
+	f.Add([]byte{0, 0, 0, 4, 0, 0, 0, 1}, protocol.Metadata, int16(12))
+	f.Add([]byte{0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0}, protocol.Fetch, int16(17))
+	f.Add([]byte{0, 0, 0, 6, 0, 0, 0, 1, 0, 35}, protocol.ApiVersions, int16(4))
+	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 80}, protocol.Produce, int16(9))
 	f.Fuzz(func(t *testing.T, answer []byte, key, version int16) {
 		api := protocol.LookupAPI(key)
 		if api == nil || api.Treatment == protocol.TreatRefuse || !api.Decodes(version) {
