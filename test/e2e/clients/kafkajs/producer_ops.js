@@ -30,6 +30,8 @@ const producer_open = async r => {
     idempotent: r.idempotent !== false || Boolean(transactionalId),
     maxInFlightRequests: transactionalId ? 1 : r.max_in_flight || 5,
     transactionalId,
+    // As patient as the other libraries' delivery timeouts: five tries, the default, can end before a dead broker's partitions have leaders again.
+    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 30 },
   })
   await within(LIMIT_MS, r.op, producer.connect())
   const handle = `p${++opened}`
