@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"context"
+	"slices"
 
 	"warder/protocol"
 	"warder/protocol/messages"
@@ -32,39 +32,54 @@ func (s *session) topicName(name []byte, id [16]byte) (string, bool) {
 	return t.Name, t.Name != ""
 }
 
-// awaitTopics lets the first Produce to a topic wait for what a blocking rule
-// must know of it, at most producePatience. Without that the accident which a
-// rule was set up to stop could be the very first record. Where the cluster does
-// not answer, or refuses to, later requests do not wait again.
+// awaitTopics lets the first Produce to topics wait for what a blocking rule
+// must know of them, at most producePatience for names and as long for their
+// configuration. Without that the accident which a rule was set up to stop could
+// be the very first record. It returns at once, and allocates nothing, when all is known.
 func (s *session) awaitTopics(id *rules.Identity, req *protocol.ProduceRequest) {
-	it := req.Partitions()
-	var p, last protocol.ProducePartition
-	for it.Next(&p) {
-		if p.Ordinal > 0 && string(p.Topic) == string(last.Topic) && p.TopicID == last.TopicID {
-			continue // one topic's partitions come together
+	if ids := s.nameless(id, req); len(ids) > 0 {
+		s.srv.lookups.wantNames(s, ids)
+		keys := make([]topicKey, len(ids))
+		for i := range ids {
+			keys[i].id = ids[i]
 		}
-		last = p
-		s.awaitTopic(id, &p)
+		s.srv.lookups.await(s.srv.hard, keys, producePatience)
+	}
+	if names := s.unconfigured(id, req); len(names) > 0 {
+		s.srv.lookups.wantConfigs(s, names)
+		s.srv.lookups.await(s.srv.hard, keysOf(names), producePatience)
 	}
 }
 
-// awaitTopic returns at once, and allocates nothing, for a topic whose configuration is known.
-func (s *session) awaitTopic(id *rules.Identity, p *protocol.ProducePartition) {
-	known := s.topic(p.Topic, p.TopicID)
-	if known == nil && len(p.Topic) == 0 && s.gate.NeedsNames(id) {
-		s.awaitName(p.TopicID)
-		known = s.topic(nil, p.TopicID)
+// nameless returns the topic ids of a request that a blocking rule would need the names of.
+func (s *session) nameless(id *rules.Identity, req *protocol.ProduceRequest) (ids [][16]byte) {
+	it := req.Partitions()
+	var p protocol.ProducePartition
+	for it.Next(&p) {
+		if len(p.Topic) == 0 && s.topic(nil, p.TopicID) == nil && !slices.Contains(ids, p.TopicID) && s.gate.NeedsNames(id) {
+			ids = append(ids, p.TopicID)
+		}
 	}
-	name := p.Topic
-	switch {
-	case known != nil && known.Cleanup.Known():
-		return
-	case known != nil:
-		name = []byte(known.Name)
+	return ids
+}
+
+// unconfigured returns the topics of a request that a blocking rule would need the configuration of.
+func (s *session) unconfigured(id *rules.Identity, req *protocol.ProduceRequest) (names []string) {
+	it := req.Partitions()
+	var p protocol.ProducePartition
+	for it.Next(&p) {
+		known, name := s.topic(p.Topic, p.TopicID), p.Topic
+		switch {
+		case known != nil && known.Cleanup.Known():
+			continue
+		case known != nil:
+			name = []byte(known.Name)
+		}
+		if len(name) > 0 && !slices.Contains(names, string(name)) && s.gate.NeedsConfig(id, name) {
+			names = append(names, string(name))
+		}
 	}
-	if len(name) > 0 && s.gate.NeedsConfig(id, name) {
-		s.awaitConfig(string(name))
-	}
+	return names
 }
 
 // topic returns what is known of a topic that is given by name or, when that is
@@ -75,19 +90,6 @@ func (s *session) topic(name []byte, id [16]byte) *rules.Topic {
 	}
 	return s.srv.topics.FindID(id)
 }
-
-func (s *session) awaitName(id [16]byte) {
-	s.srv.lookups.wantNames(s, [][16]byte{id})
-	s.srv.lookups.await(s.lifetime(), topicKey{id: id}, producePatience)
-}
-
-func (s *session) awaitConfig(name string) {
-	s.srv.lookups.wantConfigs(s, []string{name})
-	s.srv.lookups.await(s.lifetime(), topicKey{name: name}, producePatience)
-}
-
-// lifetime is the context of side work for this session.
-func (s *session) lifetime() context.Context { return s.srv.hard }
 
 // learnBroker takes over a broker that an answer to warder itself named, and serves it.
 func (s *Server) learnBroker(id int32, host string, port int32) {

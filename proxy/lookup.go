@@ -40,12 +40,20 @@ const (
 	producePatience = time.Second
 )
 
-// question is what was asked of one topic.
+// question is what was asked of one topic. An answer ends it; until then it is
+// open, or closed for a while because there was none.
 type question struct {
 	at      time.Time
 	open    bool
-	refused error
-	done    chan struct{} // closed with the answer
+	done    chan struct{} // closed when the question is
+	refused error         // why the cluster will not say (authorization)
+	silent  bool          // nobody waits for it again: it was asked in vain before
+}
+
+// rests reports whether the question is not to be asked again yet.
+func (q *question) rests(now time.Time) bool {
+	age := now.Sub(q.at)
+	return q.refused != nil && age < refusalLifetime || (q.open || q.silent) && age < questionPatience
 }
 
 // lookups asks the cluster for what traffic does not say: the configuration of
@@ -128,23 +136,22 @@ func (l *lookups) unasked(names []string) []string {
 	return list
 }
 
-// openLocked begins a question, unless it is open, was refused lately, or there are too many.
+// openLocked begins a question, unless it rests or there are too many.
 func (l *lookups) openLocked(k topicKey) bool {
 	now := l.srv.now()
-	if q := l.questions[k]; q != nil {
-		if q.open && now.Sub(q.at) < questionPatience || q.refused != nil && now.Sub(q.at) < refusalLifetime {
-			return false
-		}
-		if q.open {
-			close(q.done)
-		}
-	} else if len(l.questions) >= maxQuestions {
+	q := l.questions[k]
+	switch {
+	case q == nil && len(l.questions) >= maxQuestions:
 		l.sweepLocked(now)
 		if len(l.questions) >= maxQuestions {
 			return false
 		}
+	case q != nil && q.rests(now):
+		return false
+	case q != nil && q.open: // it never came to an end
+		close(q.done)
 	}
-	l.questions[k] = &question{at: now, open: true, done: make(chan struct{})}
+	l.questions[k] = &question{at: now, open: true, done: make(chan struct{}), silent: q != nil && q.silent}
 	return true
 }
 
@@ -171,23 +178,31 @@ func (l *lookups) ask(s *session, req kmsg.Request, done func(kmsg.Response, err
 	}
 	if !carrier.Ask(req, finish) {
 		l.srv.metrics.lookups.WithLabelValues(name, carrier.carrier(), "postponed").Inc()
-		l.settle(keys, nil, true)
+		l.settle(keys)
 	}
 }
 
-// settle ends questions; forget lets the next one be asked at once.
-func (l *lookups) settle(keys []topicKey, refused error, forget bool) {
+// settle ends questions that were answered, or could not be asked now: whoever
+// wants to may ask again at once.
+func (l *lookups) settle(keys []topicKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
-		q := l.questions[k]
-		if q == nil || !q.open {
-			continue
-		}
-		q.open, q.refused = false, refused
-		close(q.done)
-		if forget {
+		if q := l.questions[k]; q != nil && q.open {
+			close(q.done)
 			delete(l.questions, k)
+		}
+	}
+}
+
+// fail ends questions that got no answer; refused is set when the cluster said no.
+func (l *lookups) fail(keys []topicKey, refused error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		if q := l.questions[k]; q != nil && q.open {
+			q.open, q.silent, q.refused, q.at = false, true, refused, l.srv.now()
+			close(q.done)
 		}
 	}
 }
@@ -202,47 +217,63 @@ func keysOf(names []string) []topicKey {
 
 func (l *lookups) learnConfigs(names []string, resp kmsg.Response, err error) {
 	if err != nil {
-		l.settle(keysOf(names), nil, true)
+		l.fail(keysOf(names), nil)
 		return
 	}
 	now := l.srv.now()
 	for _, c := range messages.TopicConfigs(resp) {
 		key := []topicKey{{name: c.Topic}}
 		if c.ErrorCode != 0 {
-			l.settle(key, kerr.ErrorForCode(c.ErrorCode), false)
+			l.fail(key, kerr.ErrorForCode(c.ErrorCode))
 			l.srv.metrics.lookups.WithLabelValues("DescribeConfigs", "any", "refused").Inc()
 			continue
 		}
 		l.srv.topics.LearnConfig(c.Topic, c.CleanupPolicy, now)
-		l.settle(key, nil, true)
+		l.settle(key)
 	}
-	l.settle(keysOf(names), nil, true) // what the answer left out
+	l.fail(keysOf(names), nil) // what the answer left out
 	l.srv.changed()
 }
 
 func (l *lookups) learnNames(keys []topicKey, resp kmsg.Response, err error) {
-	if err == nil {
-		l.srv.learnTopics(messages.MetadataTopics(resp))
-	}
-	l.settle(keys, nil, true)
-}
-
-// await waits until the question about a topic is answered, at most patience.
-func (l *lookups) await(ctx context.Context, k topicKey, patience time.Duration) {
-	l.mu.Lock()
-	var done chan struct{}
-	if q := l.questions[k]; q != nil && q.open {
-		done = q.done
-	}
-	l.mu.Unlock()
-	if done == nil {
+	if err != nil {
+		l.fail(keys, nil)
 		return
 	}
+	l.srv.learnTopics(messages.MetadataTopics(resp))
+	l.settle(keys)
+}
+
+// await waits for the answers to open questions until the deadline. What stayed
+// without an answer is not waited for again: observation must not delay traffic twice.
+func (l *lookups) await(ctx context.Context, keys []topicKey, patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	case <-ctx.Done():
+	for _, k := range keys {
+		l.mu.Lock()
+		q := l.questions[k]
+		waits := q != nil && q.open && !q.silent
+		l.mu.Unlock()
+		if !waits {
+			continue
+		}
+		select {
+		case <-q.done:
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		l.silence(keys)
+		return
+	}
+}
+
+func (l *lookups) silence(keys []topicKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		if q := l.questions[k]; q != nil {
+			q.silent = true
+		}
 	}
 }

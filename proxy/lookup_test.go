@@ -124,6 +124,31 @@ func TestQuestionOnOwnConnection(t *testing.T) {
 	}
 }
 
+// TestRefusedQuestionIsNotAskedAgain: a client whose principal may not describe
+// topics is neither delayed nor are the brokers asked at every Produce.
+func TestRefusedQuestionIsNotAskedAgain(t *testing.T) {
+	r := newRigWith(t, []rules.Spec{compactOnly}, blocking)
+	asked := make(chan struct{}, 100)
+	r.answerWith(protocol.DescribeConfigs, func(int16) kmsg.Response {
+		asked <- struct{}{}
+		resp := kmsg.NewPtrDescribeConfigsResponse()
+		x := kmsg.NewDescribeConfigsResponseResource()
+		x.ResourceType, x.ResourceName, x.ErrorCode = 2, "users", 29
+		resp.Resources = append(resp.Resources, x)
+		return resp
+	})
+	r.store()
+	c := r.dial()
+	for range 5 {
+		if got := outcomes(c.Do(produce(9, -1, "users", []string{"a"}))); got[0][0] != 0 {
+			t.Errorf("answered %v though nothing is known", got)
+		}
+	}
+	if n := len(asked); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
 	r := newRig(t, nil)
 	ok := func(key int16, resp func(version int16) kmsg.Response) { r.answerWith(key, resp) }
