@@ -35,7 +35,7 @@ race: ## the race detector on what is concurrent; needs a C compiler
 
 .PHONY: e2e
 e2e: build ## real Apache Kafka, real clients; installs what it needs into .cache
-	cd test/e2e && go test -count=1 -timeout 25m ./...
+	$(MAKE) -C test/e2e
 
 .PHONY: lint
 lint: $(LINT) ## golangci-lint over everything
