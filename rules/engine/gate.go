@@ -128,7 +128,9 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 	for it.Next(&g.part) {
 		g.judgePartition()
 	}
-	return g.conclude(req)
+	verdict := g.conclude(req)
+	g.scanner.Release() // an idle session holds no output buffer, and no view of the request
+	return verdict
 }
 
 // Close returns what the gate has borrowed. It must not be used afterwards.
