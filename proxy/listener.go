@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"warder/configs"
@@ -79,6 +80,9 @@ func (l *listener) tlsConfig() *tls.Config { return l.certs.config() }
 // open binds the bootstrap socket and those of the brokers that are already known.
 func (l *listener) open() error {
 	ln, err := net.Listen("tcp", string(l.cfg.Address))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listener %s: %w: a broker or another warder is there; choose another address (--listen)", l.name, err)
+	}
 	if err != nil {
 		return fmt.Errorf("listener %s: %w", l.name, err)
 	}

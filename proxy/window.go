@@ -13,8 +13,7 @@ import (
 )
 
 // windowSize is the read buffer of one direction while bytes are in it. 32 KiB
-// beats 64 KiB on loopback and on the LAN, where a larger window makes segments
-// straddle it; see docs/performance.md.
+// beats 64 KiB on loopback, whose segments of 64 KiB and a little straddle the larger one.
 const windowSize = 32 << 10
 
 type windowBuffer [windowSize]byte
