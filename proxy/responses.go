@@ -241,6 +241,8 @@ func (s *session) brokerError(err error) error {
 			return last
 		}
 		return closingf(ReasonDrainDeadline, "%d requests still unanswered", s.inflight.depth())
+	case errors.Is(err, io.EOF) && s.inflight.depth() == 0:
+		return &CloseError{Reason: ReasonBrokerGone} // as brokers do with idle connections (connections.max.idle.ms)
 	case errors.Is(err, io.EOF):
 		return closingf(ReasonBrokerGone, "broker %s closed the connection with %d requests open", s.brokerAddress, s.inflight.depth())
 	}

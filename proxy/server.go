@@ -281,12 +281,11 @@ func (s *Server) farewell(sess *session, cause error) {
 	}
 	s.metrics.left(sess.listener.name, sess.node, reason)
 	event := s.noise.Warn()
-	switch reason {
-	case ReasonClientGone, ReasonShutdown:
+	switch {
+	case reason == ReasonClientGone, reason == ReasonShutdown, reason == ReasonBrokerGone && ce.Err == nil:
 		event = s.log.Debug()
-	case ReasonInternal:
+	case reason == ReasonInternal:
 		event = s.log.Error()
-	default:
 	}
 	id := sess.identity.Load()
 	event = event.Str("reason", string(reason)).Uint64("conn_id", sess.id).Str("listener", sess.listener.name).

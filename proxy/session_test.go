@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,6 +190,22 @@ func TestBrokerGoneEndsTheClient(t *testing.T) {
 	c.Write(opaqueRequest(1, 0))
 	ended(c)
 	r.closedBy(ReasonBrokerGone)
+}
+
+// TestIdleConnectionClosedByTheBrokerIsNoNews: brokers close idle connections all
+// the time; a log that warns of it would be read by nobody.
+func TestIdleConnectionClosedByTheBrokerIsNoNews(t *testing.T) {
+	r := newRig(t, nil)
+	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Reply(nil)) // and the end of the script closes
+	c := r.dial()
+	c.Write(opaqueRequest(1, 0))
+	c.Next()
+	ended(c)
+	r.closedBy(ReasonBrokerGone)
+	r.logged(`"reason":"broker_gone"`)
+	if strings.Contains(r.log.String(), `"level":"warn"`) {
+		t.Errorf("warned:\n%s", r.log)
+	}
 }
 
 func TestAnswerCutShortEndsTheClient(t *testing.T) {
