@@ -223,13 +223,16 @@ func (l *lookups) learnConfigs(names []string, resp kmsg.Response, err error) {
 	now := l.srv.now()
 	for _, c := range messages.TopicConfigs(resp) {
 		key := []topicKey{{name: c.Topic}}
-		if c.ErrorCode != 0 {
+		switch c.ErrorCode {
+		case 0:
+			l.srv.topics.LearnConfig(c.Topic, c.CleanupPolicy, now)
+			l.settle(key)
+		case kerr.TopicAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed.Code:
 			l.fail(key, kerr.ErrorForCode(c.ErrorCode))
 			l.srv.metrics.lookups.WithLabelValues("DescribeConfigs", "any", "refused").Inc()
-			continue
+		default: // such as a topic so new that this broker has not heard of it
+			l.settle(key)
 		}
-		l.srv.topics.LearnConfig(c.Topic, c.CleanupPolicy, now)
-		l.settle(key)
 	}
 	l.fail(keysOf(names), nil) // what the answer left out
 	l.srv.changed()

@@ -149,6 +149,27 @@ func TestRefusedQuestionIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+// TestTopicTooNewIsAskedAgain: a broker may not know yet what another just created.
+func TestTopicTooNewIsAskedAgain(t *testing.T) {
+	r := newRigWith(t, []rules.Spec{compactOnly}, blocking)
+	r.answerWith(protocol.DescribeConfigs, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrDescribeConfigsResponse()
+		x := kmsg.NewDescribeConfigsResponseResource()
+		x.ResourceType, x.ResourceName, x.ErrorCode = 2, "users", 3
+		resp.Resources = append(resp.Resources, x)
+		return resp
+	})
+	r.store()
+	c := r.dial()
+	if got := outcomes(c.Do(produce(9, -1, "users", []string{"a"}))); got[0][0] != 0 {
+		t.Errorf("answered %v though nothing is known", got)
+	}
+	r.describes("compact")
+	if got := outcomes(c.Do(produce(9, -1, "users", []string{"a"}))); got[0][0] != policyViolation {
+		t.Errorf("answered %v", got)
+	}
+}
+
 func TestConfigurationIsFollowedOnTheWire(t *testing.T) {
 	r := newRig(t, nil)
 	ok := func(key int16, resp func(version int16) kmsg.Response) { r.answerWith(key, resp) }
