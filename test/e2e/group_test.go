@@ -58,7 +58,11 @@ func (m *member) commit() map[string]int64 {
 
 func (m *member) close() {
 	m.take()
-	m.s.must("consumer_close", M{"handle": m.handle}, nil)
+	var r struct{ Hung bool }
+	m.s.must("consumer_close", M{"handle": m.handle}, &r)
+	if r.Hung {
+		m.s.note("the library's consumer did not come to an end when asked to")
+	}
 }
 
 // take adds what arrived to values.

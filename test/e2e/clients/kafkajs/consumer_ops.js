@@ -92,8 +92,7 @@ const consumer_open = async r => {
 const consumer_close = async r => {
   const member = get(r.handle)
   open.delete(r.handle)
-  await member.close()
-  return {}
+  return member.close()
 }
 
 module.exports = {

@@ -5,6 +5,7 @@ const records = require('./records')
 const { describeError, within } = require('./outcome')
 
 const LIMIT_MS = 60000
+const CLOSE_MS = 15000
 
 class Member {
   /** @param consumer a kafkajs consumer, not yet connected */
@@ -64,8 +65,15 @@ class Member {
     return offsets
   }
 
-  close() {
-    return within(LIMIT_MS, 'disconnect', this.consumer.disconnect())
+  /** Leaves the group. kafkajs's disconnect() may wait for ever for a runner that a dead broker made restart; who asks is told so. */
+  async close() {
+    try {
+      await within(CLOSE_MS, 'disconnect', this.consumer.disconnect())
+      return {}
+    } catch (e) {
+      if (e.name !== 'DriverTimeout') throw e
+      return { hung: true }
+    }
   }
 }
 
