@@ -44,22 +44,6 @@ func init() {
 
 func handlerOf(key int16) *handler { return &handlers[apiIndex(key)] }
 
-// tapDetail is what the API's file adds to the tap's line of an exchange.
-type tapDetail struct {
-	acks       *int16
-	partitions []tap.Partition
-	more       int
-	outcome    string // "" means OutcomeOK
-}
-
-func (d *tapDetail) add(p tap.Partition) {
-	if len(d.partitions) >= tap.MaxPartitions {
-		d.more++
-		return
-	}
-	d.partitions = append(d.partitions, p)
-}
-
 // how an exchange ended, for complete.
 type outcome uint8
 
@@ -69,6 +53,13 @@ const (
 	outcomeNone                  // nobody answers (acks=0)
 )
 
+// tapOutcome notes what the tap shows as the outcome; the first word stays.
+func (ex *exchange) tapOutcome(outcome string) {
+	if ex.tap != nil && ex.tap.Outcome == "" {
+		ex.tap.Outcome = outcome
+	}
+}
+
 // complete counts an exchange that has its answer and shows it to the tap.
 func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 	var latency time.Duration
@@ -76,19 +67,15 @@ func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 		latency = s.out.readAt.Sub(ex.readAt)
 		s.srv.metrics.api(ex.key).upstreamLatency.Observe(latency.Seconds())
 	}
-	if !ex.tapped {
+	x := ex.tap
+	if x == nil {
 		return
 	}
 	id := s.identity.Load()
-	x := &tap.Exchange{
-		Time: ex.readAt, Session: s.id, Listener: s.listener.name, Remote: s.remote.String(),
-		ClientID: id.ClientID, Software: id.SoftwareName, NodeID: s.node, Key: ex.key, Version: ex.version,
-		CorrelationID: ex.correlationID, RequestBytes: ex.requestBytes, ResponseBytes: answerBytes, Latency: latency,
-		Acks: ex.tap.acks, Partitions: ex.tap.partitions, More: ex.tap.more, Outcome: ex.tap.outcome, API: protocol.APIName(ex.key),
-	}
-	if id.SoftwareVersion != "" {
-		x.Software += " " + id.SoftwareVersion
-	}
+	x.Time, x.Session, x.Listener, x.Remote = ex.readAt, s.id, s.listener.name, s.remote.String()
+	x.ClientID, x.Software, x.NodeID = id.ClientID, id.Software(), s.node
+	x.API, x.Key, x.Version, x.CorrelationID = protocol.APIName(ex.key), ex.key, ex.version, ex.correlationID
+	x.RequestBytes, x.ResponseBytes, x.Latency = ex.requestBytes, answerBytes, latency
 	if x.Outcome == "" {
 		x.Outcome = [...]string{outcomeBroker: tap.OutcomeOK, outcomeLocal: tap.OutcomeLocal, outcomeNone: tap.OutcomeNoAnswer}[how]
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"warder/protocol"
 	"warder/protocol/messages"
 )
 
@@ -29,9 +28,5 @@ func onMetadataAnswer(s *session, ex *exchange, a *answer) error {
 	if names := meta.TopicNames(); len(names) <= maxTopicsPerQuestion {
 		s.srv.lookups.wantConfigs(s, names)
 	}
-	return s.rewriteEndpoints(ex, a, metadataRewriter)
-}
-
-func metadataRewriter(dst []byte, version int16, body []byte, m protocol.MapEndpoint) ([]byte, bool, error) {
-	return messages.RewriteEndpoints(dst, protocol.Metadata, version, body, m)
+	return onEndpoints(s, ex, a)
 }

@@ -55,8 +55,8 @@ func onProduce(s *session, rq *request) error {
 	s.awaitTopics(id, &req)
 	verdict := s.gate.Produce(id, &req, s.in.readAt)
 	ex := s.exchange(rq, onProduceAnswer)
-	if ex.tapped {
-		s.tapProduce(ex, &req, verdict.Denied)
+	if ex.tap != nil {
+		s.tapProduce(ex.tap, &req, verdict.Denied)
 	}
 	if len(verdict.Denied) == 0 {
 		if s.hadRefusal {
@@ -91,10 +91,16 @@ func (s *session) peekAcks(rq *request) (int16, error) {
 // forwardProduce sends the request on; ex is dropped when acks=0.
 func (s *session) forwardProduce(rq *request, acks int16, ex *exchange) error {
 	if acks == 0 {
-		s.complete(ex, 0, outcomeNone)
+		s.unanswered(ex)
 		ex = nil
 	}
 	return s.forward(rq, ex)
+}
+
+// unanswered ends the exchange of a request that nobody will answer (acks=0).
+func (s *session) unanswered(ex *exchange) {
+	s.complete(ex, 0, outcomeNone)
+	s.inflight.put(ex)
 }
 
 // undecodableProduce decides about a request that is no Produce request: the
@@ -123,14 +129,14 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	}
 	if all {
 		if req.Acks == 0 {
-			s.complete(ex, 0, outcomeNone)
+			s.unanswered(ex)
 			return s.consume(rq)
 		}
 		frame, err := deniedFrame(rq, v.Denied)
 		if err != nil {
 			return closing(ReasonInternal, err)
 		}
-		ex.tap.outcome = tap.OutcomeDenied
+		ex.tapOutcome(tap.OutcomeDenied)
 		return s.answer(rq, ex, frame)
 	}
 	denied := make(map[int]bool, len(v.Denied))
@@ -143,10 +149,10 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	p = req.AppendWithout(p, func(ordinal int) bool { return denied[ordinal] })
 	binary.BigEndian.PutUint32(p, uint32(len(p)-4))
 	if req.Acks == 0 {
-		s.complete(ex, 0, outcomeNone)
+		s.unanswered(ex)
 		return s.substitute(rq, nil, p)
 	}
-	ex.tap.outcome = tap.OutcomeDenied
+	ex.tapOutcome(tap.OutcomeDenied)
 	ex.state = &produceState{denied: append([]protocol.Denial(nil), v.Denied...), producerID: producerOf(req)}
 	return s.substitute(rq, ex, p)
 }
@@ -162,7 +168,7 @@ func deniedFrame(rq *request, denied []protocol.Denial) ([]byte, error) {
 
 func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	st, _ := ex.state.(*produceState)
-	if ex.version < produceEndpointsSince && st == nil && !ex.tapped {
+	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil {
 		return s.relay(a)
 	}
 	body, err := s.read(ex, a)
@@ -174,7 +180,7 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 		s.srv.metrics.skipped("malformed_answer", a.size)
 		return s.relay(a)
 	}
-	if st != nil || ex.tapped {
+	if st != nil || ex.tap != nil {
 		s.noteProduced(ex, st, &resp)
 	}
 	if st != nil && len(st.denied) > 0 {
@@ -212,9 +218,7 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 		if p.ErrorCode == 0 {
 			continue
 		}
-		if ex.tapped && ex.tap.outcome == "" {
-			ex.tap.outcome = errorName(p.ErrorCode)
-		}
+		ex.tapOutcome(errorName(p.ErrorCode))
 		if st == nil || p.ErrorCode != outOfOrderSequence {
 			continue
 		}
@@ -228,9 +232,9 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 }
 
 // tapProduce adds the request's partitions to its line on the tap.
-func (s *session) tapProduce(ex *exchange, req *protocol.ProduceRequest, denied []protocol.Denial) {
+func (s *session) tapProduce(x *tap.Exchange, req *protocol.ProduceRequest, denied []protocol.Denial) {
 	acks := req.Acks
-	ex.tap.acks = &acks
+	x.Acks = &acks
 	refused := make(map[int]int16, len(denied))
 	for _, d := range denied {
 		refused[d.Ordinal] = d.Code
@@ -247,6 +251,6 @@ func (s *session) tapProduce(ex *exchange, req *protocol.ProduceRequest, denied 
 		if code, ok := refused[p.Ordinal]; ok {
 			line.Error = errorName(code)
 		}
-		ex.tap.add(line)
+		x.AddPartition(line)
 	}
 }

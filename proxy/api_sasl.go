@@ -82,7 +82,7 @@ func (s *session) frameLimit() int {
 }
 
 func onSaslHandshake(s *session, rq *request) error {
-	if rq.Version == 0 {
+	if messages.HeaderlessTokens(rq.Version) {
 		frame := messages.AppendUnsupportedSaslHandshake(make([]byte, 4), rq.CorrelationID)
 		if err := s.answer(rq, s.exchange(rq, nil), withLength(frame)); err != nil {
 			return err

@@ -3,6 +3,8 @@ package proxy
 import (
 	"sync"
 	"time"
+
+	"warder/proxy/tap"
 )
 
 // answerer says who answers a request.
@@ -33,8 +35,7 @@ type exchange struct {
 	// state is what onAnswer needs of the request, in a form of its API file; forUs: the sideRequest.
 	state any
 
-	tapped bool
-	tap    tapDetail
+	tap *tap.Exchange // what the tap will show; nil while nobody looks
 }
 
 // inflight is the FIFO of exchanges between the two loops of a session. Kafka
@@ -174,11 +175,22 @@ func (q *inflight) popLocked() {
 	q.ring[q.head] = nil
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
+	q.putLocked(ex)
+	q.space.Signal()
+}
+
+// put takes back an exchange that was not pushed after all.
+func (q *inflight) put(ex *exchange) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.putLocked(ex)
+}
+
+func (q *inflight) putLocked(ex *exchange) {
 	*ex = exchange{}
 	if len(q.free) < minRing {
 		q.free = append(q.free, ex)
 	}
-	q.space.Signal()
 }
 
 // depth returns the number of open exchanges.

@@ -10,12 +10,13 @@ import (
 
 // learnTopics takes over what Metadata says of topics.
 func (s *Server) learnTopics(topics []messages.TopicFacts) {
+	news := false
 	for i := range topics {
 		if t := &topics[i]; t.ErrorCode == 0 && t.Name != "" {
-			s.topics.Learn(t.Name, t.ID, t.Partitions)
+			news = s.topics.Learn(t.Name, t.ID, t.Partitions) || news
 		}
 	}
-	if len(topics) > 0 {
+	if news {
 		s.changed()
 	}
 }

@@ -304,3 +304,14 @@ func TestDenialAndNewLeaderInOneAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestExchangeWithoutAnswerIsRecycled: acks=0 costs no exchange of its own each time.
+func TestExchangeWithoutAnswerIsRecycled(t *testing.T) {
+	q := newInflight(10)
+	ex := q.get()
+	ex.key = 7
+	q.put(ex)
+	if again := q.get(); again != ex || again.key != 0 {
+		t.Errorf("got %+v", again)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"warder/protocol"
+	"warder/proxy/tap"
 	"warder/rules"
 )
 
@@ -126,7 +127,9 @@ func (s *session) exchange(rq *request, onAnswer func(*session, *exchange, *answ
 	ex := s.inflight.get()
 	ex.by, ex.key, ex.version, ex.correlationID = byBroker, rq.Key, rq.Version, rq.CorrelationID
 	ex.requestBytes, ex.readAt, ex.onAnswer = rq.size, s.in.readAt, onAnswer
-	ex.tapped = s.srv.tap.Enabled()
+	if s.srv.tap.Enabled() {
+		ex.tap = &tap.Exchange{}
+	}
 	return ex
 }
 

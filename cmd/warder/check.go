@@ -9,7 +9,6 @@ import (
 
 	"warder/configs"
 	"warder/rules/engine"
-	"warder/rules/state"
 )
 
 // checkResult is what `check --output json` shows.
@@ -63,11 +62,7 @@ func (a *app) checkCommand() *cobra.Command {
 // checkRules compiles the rules as a running warder would: whether a rule can
 // block and what its own knobs mean is known there.
 func checkRules(cfg *configs.Config) error {
-	e, err := engine.New(engine.Options{Specs: specs(), Topics: state.NewTopics(1), Inspect: cfg.Inspect, Inline: true})
-	if err != nil {
-		return err
-	}
-	if err := e.Configure(cfg.Rules, cfg.Suppressions); err != nil {
+	if err := engine.Check(specs(), cfg.Rules, cfg.Suppressions); err != nil {
 		return &exitError{exitUsage, err}
 	}
 	return nil

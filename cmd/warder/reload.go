@@ -73,7 +73,7 @@ func (w *instance) reload(context.Context) (any, error) {
 	old, _, _ := w.live.get()
 	next, err := w.live.load()
 	if err == nil {
-		err = w.apply(next) //nolint:contextcheck // nothing in it waits
+		err = w.apply(next)
 	}
 	w.metrics.Reloaded(err == nil)
 	w.live.set(next, err)

@@ -48,11 +48,6 @@ const (
 	RulePanic    Reason = "rule_panic"
 )
 
-// Reasons lists all reasons.
-func Reasons() []Reason {
-	return []Reason{UnknownTopic, BadCodec, Bomb, Malformed, Truncated, RulePanic}
-}
-
 // StoreSize is the size of a bounded store.
 type StoreSize struct {
 	Name    string

@@ -84,13 +84,18 @@ func (e *topicEntry) get() *Topic {
 
 // Learn notes what Metadata or CreateTopics said of a topic. A zero id or count
 // is no news. Another id than before means that the topic was deleted and made
-// anew: its configuration is forgotten.
-func (t *Topics) Learn(name string, id [16]byte, partitions int) {
+// anew: its configuration is forgotten. It says whether any of it was news; what
+// is known already takes no more than a read lock.
+func (t *Topics) Learn(name string, id [16]byte, partitions int) (news bool) {
 	if name == "" {
-		return
+		return false
+	}
+	none := [16]byte{}
+	known := t.peek(name)
+	if known != nil && (id == none || known.ID == id) && (partitions <= 0 || known.Partitions == int32(partitions)) {
+		return false
 	}
 	t.update(name, func(now Topic) Topic {
-		none := [16]byte{}
 		if id != none && now.ID != none && id != now.ID {
 			now = Topic{Name: name}
 		}
@@ -102,6 +107,17 @@ func (t *Topics) Learn(name string, id [16]byte, partitions int) {
 		}
 		return now
 	})
+	return true
+}
+
+// peek is Find without counting as use.
+func (t *Topics) peek(name string) *Topic {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if e := t.byName[name]; e != nil {
+		return e.topic.Load()
+	}
+	return nil
 }
 
 // LearnConfig notes the effective cleanup.policy as it was at a time; older

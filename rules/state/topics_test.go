@@ -198,3 +198,22 @@ func TestTopicsFromManySides(t *testing.T) {
 		t.Errorf("%d topics", s.Len())
 	}
 }
+
+func TestLearnSaysWhatIsNews(t *testing.T) {
+	topics := state.NewTopics(10)
+	one, two := [16]byte{1}, [16]byte{2}
+	for i, step := range []struct {
+		id         [16]byte
+		partitions int
+		news       bool
+	}{
+		{one, 3, true}, {one, 3, false}, {[16]byte{}, 0, false}, {[16]byte{}, 4, true}, {two, 4, true}, {two, 0, false},
+	} {
+		if news := topics.Learn("t", step.id, step.partitions); news != step.news {
+			t.Errorf("step %d: news %t", i, news)
+		}
+	}
+	if topics.Learn("", one, 1) {
+		t.Error("a topic without a name is news")
+	}
+}
