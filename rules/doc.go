@@ -8,9 +8,10 @@
 //	RequestRule  a Produce request, before its batches    may deny
 //	BatchRule    a batch, after its records               may deny, report, observe
 //	RecordRule   a record                                 may deny
+//	SampleRule   some records, also of what is fetched    reports
 //	Watcher      events of one key, in a shard            reports
 //
-// The first three run on the connection's own goroutine while the request
+// The first four run on the connection's own goroutine while the request
 // waits. They are functions of what they are given, take no lock that another
 // session can hold for long, do no I/O and never ask for the time. What they
 // are given ([Batch], [Record] and every slice in them) is a view into a

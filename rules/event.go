@@ -22,6 +22,18 @@ const (
 	KindGap Kind = iota
 	KindObservation
 	KindTransactionEnded
+	KindTopicAsked
+	KindTopicAppeared
+	KindTopicDeleted
+	KindTopicAltered
+	KindPartitionsAdded
+	KindTopicWritten
+	KindTopicRead
+	KindSubscribed
+	KindTopicReaders
+	KindPartitionerFound
+	KindKeysMoved
+	KindSchemaSubjects
 
 	// NumKinds bounds the values above.
 	NumKinds
@@ -33,6 +45,9 @@ type KeyKind uint8
 // The kinds of keys.
 const (
 	ByTransactionalID KeyKind = iota
+	ByTopic
+	// ByCluster is one key for everything: what has to be seen together.
+	ByCluster
 
 	// NumKeyKinds bounds the values above.
 	NumKeyKinds

@@ -36,8 +36,9 @@ type Spec struct {
 }
 
 // Rule is a configured rule: immutable, and used by many goroutines at once.
-// It implements some of RequestRule, BatchRule, RecordRule and Watcher, and
-// where it needs them Selector, Scratcher, Sharer and Ticker.
+// It implements some of RequestRule, BatchRule, RecordRule, SampleRule and
+// Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
+// Ticker.
 type Rule any
 
 // RequestRule judges a Produce request before anyone looks at its batches.
@@ -58,6 +59,23 @@ type RecordRule interface {
 	Record(c *Case, b *Batch, r *Record)
 }
 
+// SampleRule looks at some records, for what shows in any handful of them:
+// formats, frequent keys. A client that writes little to a topic has all its
+// records looked at, one that writes much one in SampleEvery; Batch.Weight says
+// how many records the sample stands for. With NeedFetched it is also shown
+// samples of what consumers fetch, see Batch.Fetched. A batch of which nothing
+// is sampled is not decompressed for it.
+type SampleRule interface {
+	Sample(c *Case, b *Batch, r *Record)
+}
+
+// How records are sampled for SampleRule, for each session and topic: the first
+// SamplesPerSecond of a second, then one in SampleEvery.
+const (
+	SamplesPerSecond = 32
+	SampleEvery      = 64
+)
+
 // Watcher follows one key through the events named in Spec.Watches. Order and
 // completeness are not promised: it must rely on Kafka's own clocks (epochs,
 // generations, offsets, the time of the event), and a Gap tells it that events
@@ -70,6 +88,13 @@ type Watcher interface {
 // once a second for every key it has state for; w.Now says when.
 type Ticker interface {
 	Tick(w *Watch)
+}
+
+// Sweeper is a Sharer that also acts when nothing happens. Sweep is called about
+// once a second, by one goroutine, with the memory as w.Shared: Key and State of
+// w are empty. Sessions use the memory meanwhile.
+type Sweeper interface {
+	Sweep(w *Watch)
 }
 
 // Selector says whether the rule cares for what this client writes to this
@@ -113,6 +138,10 @@ const (
 	NeedRecords
 	// NeedTopicConfig: the topic's cleanup.policy.
 	NeedTopicConfig
+	// NeedSamples: some of the records, for SampleRule.
+	NeedSamples
+	// NeedFetched: samples of what consumers fetch as well.
+	NeedFetched
 )
 
 // Has says whether n includes all of m.

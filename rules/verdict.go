@@ -49,6 +49,9 @@ type Report struct {
 	// Subject: of a batch, fields left empty are filled from the batch and its
 	// client. A Watcher fills it itself, see SubjectOf.
 	Subject Subject
+	// OwnSubject says that Subject is complete as it is: the finding is about
+	// a topic or a group, not about the client whose batch happened to show it.
+	OwnSubject bool
 	// Summary says in one sentence who did what and what comes of it.
 	Summary string
 	// Evidence holds the numbers behind it.
@@ -123,16 +126,23 @@ type Watch struct {
 	// State is nil at first; what the rule stores here is kept for the key
 	// until the rule stores nil or the store is full.
 	State any
+	// Shared is what the rule's NewShared made, if it is a Sharer.
+	Shared Store
 
-	reports []Report
+	reports   []Report
+	questions []Question
 }
 
 // Report leaves a finding.
 func (w *Watch) Report(r Report) { w.reports = append(w.reports, r) }
 
-// Reports is for the engine: it hands over what was reported and forgets it.
-func (w *Watch) Reports() []Report {
-	r := w.reports
-	w.reports = nil
-	return r
+// Ask puts a question to the cluster. The answer is an event, see Question.
+func (w *Watch) Ask(q Question) { w.questions = append(w.questions, q) }
+
+// Left is for the engine: it hands over what was reported and asked and forgets
+// it.
+func (w *Watch) Left() ([]Report, []Question) {
+	r, q := w.reports, w.questions
+	w.reports, w.questions = nil, nil
+	return r, q
 }

@@ -3,6 +3,8 @@ package rules
 import (
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"warder/protocol/records"
 )
 
@@ -36,8 +38,31 @@ type Batch struct {
 	// Records counts the records that were walked so far; 0 when nobody
 	// needs them.
 	Records int
+	// Fetched says that the batch is on its way to a consumer, which Identity
+	// describes then: who wrote it is not known. Only SampleRule sees such.
+	Fetched bool
+	// Weight is how many records the current sample stands for, see
+	// SampleRule.
+	Weight int
 
 	before Pair
+	hash   uint64 // of the key of the record with Index hashed-1
+	hashed int
+}
+
+// Begin is for the engine: it turns to the next batch.
+func (b *Batch) Begin(h *records.Header) {
+	b.Header, b.Records, b.hashed = h, 0, 0
+}
+
+// KeyHash is a hash of the record's key, computed once for all rules. It is the
+// same in every process (xxHash64), so a replay counts what was counted live;
+// whoever chooses keys can make two collide: nothing may be refused by it.
+func (b *Batch) KeyHash(r *Record) uint64 {
+	if b.hashed != r.Index+1 {
+		b.hash, b.hashed = xxhash.Sum64(r.Key), r.Index+1
+	}
+	return b.hash
 }
 
 // Pair is the key and value of a record; nil is null.

@@ -25,7 +25,8 @@ func (w *watched) call(now time.Duration, f func(*rules.Watch)) {
 	watch := &rules.Watch{Key: "orders-1", By: rules.ByTransactionalID, Now: epoch.Add(now), State: w.state}
 	f(watch)
 	w.state = watch.State
-	for _, r := range watch.Reports() {
+	reports, _ := watch.Left()
+	for _, r := range reports {
 		w.said = append(w.said, fmt.Sprint(r.Evidence.Get("offset_in_batch"), " ", r.Evidence.Get("transaction")))
 	}
 }

@@ -38,8 +38,10 @@ type activeRule struct {
 	request  rules.RequestRule
 	batch    rules.BatchRule
 	record   rules.RecordRule
+	sample   rules.SampleRule
 	watcher  rules.Watcher
 	ticker   rules.Ticker
+	sweeper  rules.Sweeper
 	selector rules.Selector
 	scratch  rules.Scratcher
 }
@@ -78,14 +80,11 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 	for i := range specs {
 		spec := &specs[i]
 		known[spec.ID] = true
-		a, rule, err := compileRule(spec, rs.For(spec.ID), rs.Defaults.Action)
+		a, err := compileRule(spec, rs.For(spec.ID), rs.Defaults.Action, shared)
 		if problems.add(err); err != nil || a.action == rules.Off {
 			continue
 		}
 		a.slot = len(set.active)
-		if s, ok := rule.(rules.Sharer); ok {
-			a.shared = shared(spec.ID, s)
-		}
 		set.active = append(set.active, a)
 		for _, w := range spec.Watches {
 			set.interests[w.Kind] = append(set.interests[w.Kind], interest{a, w.By})
@@ -104,7 +103,7 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 	return set, problems.err()
 }
 
-func compileRule(spec *rules.Spec, c configs.RuleConfig, defaultAction string) (*activeRule, rules.Rule, error) {
+func compileRule(spec *rules.Spec, c configs.RuleConfig, defaultAction string, shared sharedOf) (*activeRule, error) {
 	a := &activeRule{spec: spec, action: spec.Default, blockUnknown: c.OnUnknownConfig == "block"}
 	var problems problems
 	if c.Action != "" {
@@ -119,10 +118,13 @@ func compileRule(spec *rules.Spec, c configs.RuleConfig, defaultAction string) (
 	problems.add(a.setAnswer(c))
 	problems.add(a.match.compile(c))
 	rule, err := spec.New(c.Decode)
-	if problems.add(err); err == nil {
+	if problems.add(err); err == nil && a.action != rules.Off {
+		if s, ok := rule.(rules.Sharer); ok {
+			a.shared = shared(spec.ID, s)
+		}
 		a.bind(rule)
 	}
-	return a, rule, problems.err()
+	return a, problems.err()
 }
 
 // setAnswer reads how a refusal looks.
@@ -151,15 +153,21 @@ func (a *activeRule) setAnswer(c configs.RuleConfig) error {
 // bind finds out what the rule can do.
 func (a *activeRule) bind(rule rules.Rule) {
 	a.request, _ = rule.(rules.RequestRule)
-	if a.spec.Needs.Has(rules.NeedHeaders) || a.spec.Needs.Has(rules.NeedRecords) {
+	if a.spec.Needs&(rules.NeedHeaders|rules.NeedRecords|rules.NeedSamples) != 0 {
 		a.batch, _ = rule.(rules.BatchRule)
 	}
 	if a.spec.Needs.Has(rules.NeedRecords) {
 		a.record, _ = rule.(rules.RecordRule)
 	}
+	if a.spec.Needs.Has(rules.NeedSamples) {
+		a.sample, _ = rule.(rules.SampleRule)
+	}
 	if len(a.spec.Watches) > 0 {
 		a.watcher, _ = rule.(rules.Watcher)
 		a.ticker, _ = rule.(rules.Ticker)
+	}
+	if a.shared != nil {
+		a.sweeper, _ = rule.(rules.Sweeper)
 	}
 	a.selector, _ = rule.(rules.Selector)
 	a.scratch, _ = rule.(rules.Scratcher)

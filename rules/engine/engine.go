@@ -44,7 +44,8 @@ type Engine struct {
 	shards            []*shard
 	findings          chan rules.Finding
 
-	live atomic.Pointer[ruleSet]
+	live  atomic.Pointer[ruleSet]
+	asker atomic.Pointer[Asker]
 
 	configuring sync.Mutex // serialises Configure and guards the following
 	shared      map[string]rules.Store
@@ -163,6 +164,21 @@ func (e *Engine) observe(a *activeRule, o rules.Observation) {
 func (e *Engine) shardOf(by rules.KeyKind, key string) *shard {
 	h := maphash.String(e.seed, key) + uint64(by)
 	return e.shards[h%uint64(len(e.shards))]
+}
+
+// Asker carries a question to whoever knows, and gives the answer to Emit. It
+// never blocks, and returns false when it cannot take the question.
+type Asker func(rules.Question) bool
+
+// AnswerWith says who answers questions from now on. Without an Asker nobody
+// does, and rules are told so.
+func (e *Engine) AnswerWith(a Asker) { e.asker.Store(&a) }
+
+// ask hands on a question of a rule.
+func (e *Engine) ask(q rules.Question, now time.Time) {
+	if a := e.asker.Load(); a == nil || !(*a)(q) {
+		e.Emit(q.Unanswered(now))
+	}
 }
 
 // Refusals remembers what was refused, for five minutes.

@@ -44,13 +44,24 @@ type plan struct {
 	topic  rules.Topic
 	rules  []*activeRule
 	record []recordCall // of those rules that look at records
+	sample []sampleCall // of those rules that look at some records
 	may    []bool       // for each of rules: whether enough is known to block
 	needs  rules.Needs  // of all rules together
+
+	sampler sampler // of what this client writes to this topic
+	written written // since that was told last
 }
 
 // recordCall is all that the walk over records needs of a rule, in one place.
 type recordCall struct {
 	rule rules.RecordRule
+	of   *activeRule
+	c    *rules.Case
+}
+
+// sampleCall is all that the walk over records needs of a SampleRule.
+type sampleCall struct {
+	rule rules.SampleRule
 	of   *activeRule
 	c    *rules.Case
 }
@@ -171,10 +182,11 @@ func (g *Gate) sync(id *rules.Identity) {
 	g.set, g.id = set, id
 	g.client, g.produces = nil, false
 	for _, a := range set.active {
-		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil) {
+		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil || a.sample != nil) {
 			g.client, g.produces = append(g.client, a), true
 		}
 	}
+	g.produces = g.produces || g.engine.Wants(rules.KindTopicWritten)
 	g.plans = map[string]*plan{}
 }
 
@@ -188,6 +200,9 @@ func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
 		clear(g.plans)
 	}
 	p := g.newPlan(string(name), known)
+	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
+		p.sampler, p.written = before.sampler, before.written
+	}
 	g.plans[p.topic.Name] = p
 	return p
 }
@@ -209,6 +224,9 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 		p.needs |= a.spec.Needs
 		if a.record != nil {
 			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
+		}
+		if a.sample != nil {
+			p.sample = append(p.sample, sampleCall{a.sample, a, &g.cases[a.slot]})
 		}
 	}
 	return p

@@ -36,10 +36,12 @@ func (g *Gate) callRequest(a *activeRule, c *rules.Case) {
 func (g *Gate) judgePartition() {
 	g.judged.partitions++
 	p := g.resolve()
+	g.noteWritten(p)
 	if len(p.rules) == 0 {
 		return
 	}
 	g.batch.Topic, g.batch.Partition = &p.topic, g.part.Partition
+	p.sampler.refill(g.batch.Time)
 	for i, a := range p.rules {
 		g.cases[a.slot].Blocks = p.may[i] && a.action == rules.Block
 	}
@@ -98,9 +100,9 @@ func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 			g.forget(p)
 		}
 	}()
-	g.batch.Header, g.batch.Records = h, 0
-	if len(p.record) > 0 {
-		if err := g.walk(p.record); err != nil {
+	g.batch.Begin(h)
+	if len(p.record) > 0 || len(p.sample) > 0 && p.sampler.wants(h) {
+		if err := g.walk(p); err != nil {
 			return reasonOf(err)
 		}
 	}
@@ -139,21 +141,35 @@ func (g *Gate) forget(p *plan) {
 	}
 }
 
-// walk calls the rules for every record of the batch.
-func (g *Gate) walk(calls []recordCall) error {
+// walk calls the rules for every record of the batch that they look at.
+func (g *Gate) walk(p *plan) error {
 	n := 0
 	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
 		n++
 		g.batch.Records = n
-		for i := range calls {
-			call := &calls[i]
+		for i := range p.record {
+			call := &p.record[i]
 			g.inCharge = call.of
 			call.rule.Record(call.c, &g.batch, (*rules.Record)(r))
+		}
+		if len(p.sample) > 0 {
+			if g.batch.Weight = p.sampler.take(); g.batch.Weight > 0 {
+				g.sample(p.sample, (*rules.Record)(r))
+			}
 		}
 		g.batch.SetBefore(r.Key, r.Value)
 	}
 	g.inCharge = nil
 	return g.scanner.BatchErr()
+}
+
+// sample calls the rules that look at some records for one of them.
+func (g *Gate) sample(calls []sampleCall, r *rules.Record) {
+	for i := range calls {
+		call := &calls[i]
+		g.inCharge = call.of
+		call.rule.Sample(call.c, &g.batch, r)
+	}
 }
 
 func reasonOf(err error) Reason {

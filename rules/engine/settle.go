@@ -48,7 +48,9 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 		c.Report(rules.Report{Summary: g.clientName() + ": " + c.Denials[0].Reason})
 	}
 	for _, r := range c.Reports {
-		g.fillSubject(&r.Subject, ordinal)
+		if !r.OwnSubject {
+			g.fillSubject(&r.Subject, ordinal)
+		}
 		g.pending = append(g.pending, pendingReport{a, r, blocks, denied && !blocks})
 	}
 	for _, o := range c.Observations {

@@ -22,6 +22,7 @@ type shard struct {
 
 	// owned by run, or by the caller of an Inline engine
 	states map[stateID]watchStates
+	asked  []rules.Question // by the rules that are being called
 
 	size, evicted atomic.Int64 // of states, for metrics
 }
@@ -102,6 +103,7 @@ func (s *shard) take(env envelope) {
 		s.call(set, k, env.event.When(), func(w *rules.Watch) { in.rule.watcher.Watch(w, env.event) })
 	}
 	s.measure()
+	s.ask(env.event.When())
 }
 
 // tellGap tells every state that events were lost, if any were.
@@ -120,18 +122,32 @@ func (s *shard) tellGap(set *ruleSet, now time.Time) {
 func (s *shard) tick(now time.Time) {
 	set := s.engine.live.Load()
 	s.tellGap(set, now)
+	if s == s.engine.shards[0] {
+		s.sweep(set, now)
+	}
 	s.eachState(set, func(k keyed) {
 		if k.rule.ticker != nil {
 			s.call(set, k, now, k.rule.ticker.Tick)
 		}
 	})
 	s.measure()
+	s.ask(now)
+}
+
+// ask hands on what rules have asked, now that no state is being worked on: in an
+// Inline engine the answers come back within the call.
+func (s *shard) ask(now time.Time) {
+	asked := s.asked
+	s.asked = nil
+	for _, q := range asked {
+		s.engine.ask(q, now)
+	}
 }
 
 // call runs a rule's code on the state of one key, keeps the state it leaves
 // and delivers what it reports.
 func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watch)) {
-	w := rules.Watch{Key: k.key, By: k.by, Now: now}
+	w := rules.Watch{Key: k.key, By: k.by, Now: now, Shared: k.rule.shared}
 	w.State, _ = k.states.Peek(k.key)
 	if !s.guard(k.rule, func() { code(&w) }) {
 		w.State = nil // whatever it was, it made the rule panic
@@ -142,8 +158,27 @@ func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watc
 	case !k.states.Replace(k.key, w.State):
 		k.states.Put(k.key, w.State)
 	}
-	for _, r := range w.Reports() {
-		s.engine.deliver(set, s.engine.finding(k.rule, &r, now))
+	s.collect(set, k.rule, &w)
+}
+
+// collect takes over what a rule has left in w.
+func (s *shard) collect(set *ruleSet, a *activeRule, w *rules.Watch) {
+	reports, questions := w.Left()
+	for i := range reports {
+		s.engine.deliver(set, s.engine.finding(a, &reports[i], w.Now))
+	}
+	s.asked = append(s.asked, questions...)
+}
+
+// sweep lets time pass for the memory that rules share between sessions. One
+// shard does it for all.
+func (s *shard) sweep(set *ruleSet, now time.Time) {
+	for _, a := range set.active {
+		if a.sweeper != nil {
+			w := rules.Watch{Now: now, Shared: a.shared}
+			s.guard(a, func() { a.sweeper.Sweep(&w) })
+			s.collect(set, a, &w)
+		}
 	}
 }
 

@@ -9,7 +9,11 @@
 //	  tombstone: {action: block}
 //	-- topics --
 //	users compact
-//	orders delete
+//	orders delete 6     (partitions; else 12)
+//	-- readers --
+//	orders: billing audit     (what the cluster answers to WhoReads; else nobody can say)
+//	-- schemas --
+//	7: orders-value     (what the registry answers to SubjectsOfSchema; else nobody can say)
 //	-- traffic --
 //	profile-svc produces users/3: k1=one k2=null
 //	  => users/3 refused POLICY_VIOLATION, records 1
@@ -25,6 +29,17 @@
 //	shop commits T pid=7/0
 //	shop aborts T pid=7/0
 //	shop reconnects
+//	shop produces orders/1: k{1..50}=v{#}     (50 records)
+//	shop asks orderz: 3 auto-create           (Metadata answered with that error)
+//	shop asks orderz                          (Metadata answered; the topic appears if it is new)
+//	shop lists orders                         (came up in a listing of the cluster)
+//	admin creates orders-v2                   (partitions as in the topics section)
+//	admin deletes orders
+//	admin alters users: delete compact        (cleanup.policy before and after)
+//	billing subscribes g: orders payments     (or: subscribes g: /pattern/)
+//	billing reads orders: 1000                (bytes fetched; 0 when the topic is silent)
+//	repeat 20 every 1s                        (lines up to end, {n} is the round)
+//	end
 //	wait 30s
 //	topic users is compact,delete     (or: unknown, deleted)
 //	reload other-config               (a section of the archive)

@@ -96,12 +96,36 @@ func (r *request) add(s *stage, text string) {
 		s.t.Fatalf("cannot read %q; want TOPIC/PARTITION: RECORDS", text)
 	}
 	p := part{topic: topic, partition: int32(n)}
-	for i, word := range strings.Fields(list) {
-		rec := s.record(word)
-		rec.OffsetDelta = int32(i)
-		p.records = append(p.records, rec)
+	for _, word := range strings.Fields(list) {
+		for _, word := range s.numbered(word) {
+			rec := s.record(word)
+			rec.OffsetDelta = int32(len(p.records))
+			p.records = append(p.records, rec)
+		}
 	}
 	r.parts = append(r.parts, p)
+}
+
+// numbered gives a word once for each number in its {from..to}, which is what
+// {#} stands for as well.
+func (s *stage) numbered(word string) []string {
+	s.t.Helper()
+	_, rest, _ := strings.Cut(word, "{")
+	inside, _, _ := strings.Cut(rest, "}")
+	from, to, ok := strings.Cut(inside, "..")
+	if !ok {
+		return []string{word}
+	}
+	first, err := strconv.Atoi(from)
+	s.must(err)
+	last, err := strconv.Atoi(to)
+	s.must(err)
+	var all []string
+	for n := first; n <= last; n++ {
+		number := strconv.Itoa(n)
+		all = append(all, strings.ReplaceAll(strings.ReplaceAll(word, "{"+inside+"}", number), "{#}", number))
+	}
+	return all
 }
 
 // record reads key=value{header:value}.

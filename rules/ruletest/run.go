@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,15 +67,17 @@ func Run(t *testing.T, specs []rules.Spec, dir string) {
 
 // stage is one run of one case.
 type stage struct {
-	t        *testing.T
-	archive  *txtar.Archive
-	form     form
-	engine   *engine.Engine
-	topics   *state.Topics
-	ids      map[string][16]byte
-	now      time.Time
-	clients  map[string]*client
-	findings strings.Builder
+	t          *testing.T
+	archive    *txtar.Archive
+	form       form
+	engine     *engine.Engine
+	topics     *state.Topics
+	ids        map[string][16]byte
+	partitions map[string]int  // where it is not defaultPartitions
+	appeared   map[string]bool // topics that were told of as new
+	now        time.Time
+	clients    map[string]*client
+	findings   strings.Builder
 }
 
 // client is one session.
@@ -89,7 +92,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	t.Helper()
 	s := &stage{
 		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start,
-		ids: map[string][16]byte{}, clients: map[string]*client{},
+		ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
 	}
 	inspect := configs.Default().Inspect
 	e, err := engine.New(engine.Options{
@@ -101,10 +104,15 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 		t.Fatal(err)
 	}
 	s.engine = e
+	e.AnswerWith(s.answer)
 	s.configure("config")
 	for line := range lines(section(archive, "topics")) {
 		name, policy, _ := strings.Cut(line, " ")
-		s.setTopic(name, strings.TrimSpace(policy))
+		policy, count, _ := strings.Cut(policy, " ")
+		if count != "" {
+			s.partitions[name] = s.number(count)
+		}
+		s.setTopic(name, policy)
 	}
 	s.traffic(section(archive, "traffic"))
 	for _, c := range s.clients {
@@ -136,7 +144,7 @@ func (s *stage) setTopic(name, policy string) {
 		id = [16]byte{15: byte(len(s.ids) + 1)}
 		s.ids[name] = id
 	}
-	s.topics.Learn(name, id, 12)
+	s.topics.Learn(name, id, s.partitionsOf(name))
 	switch policy {
 	case "unknown":
 		s.topics.ForgetConfig(name)
@@ -145,6 +153,24 @@ func (s *stage) setTopic(name, policy string) {
 	default:
 		s.topics.LearnConfig(name, policy, s.now)
 	}
+}
+
+// defaultPartitions is how many partitions a topic has unless its line says
+// otherwise.
+const defaultPartitions = 12
+
+func (s *stage) partitionsOf(topic string) int {
+	if n := s.partitions[topic]; n > 0 {
+		return n
+	}
+	return defaultPartitions
+}
+
+func (s *stage) number(text string) int {
+	s.t.Helper()
+	n, err := strconv.Atoi(text)
+	s.must(err)
+	return n
 }
 
 // pass lets virtual time pass, second by second.

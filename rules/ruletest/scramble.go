@@ -95,6 +95,26 @@ func (s scrambler) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	own, batch = rules.Record{}, rules.Batch{}
 }
 
+// Sample shows the rule copies of the record.
+func (s scrambler) Sample(c *rules.Case, b *rules.Batch, r *rules.Record) {
+	rule, ok := s.rule.(rules.SampleRule)
+	if !ok {
+		return
+	}
+	own, batch := *r, *b
+	own.Key, own.Value, own.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), bytes.Clone(r.Headers)
+	rule.Sample(c, &batch, &own)
+	scramble(own.Key, own.Value, own.Headers)
+	own, batch = rules.Record{}, rules.Batch{}
+}
+
+// Sweep passes the call on.
+func (s sharing) Sweep(w *rules.Watch) {
+	if rule, ok := s.rule.(rules.Sweeper); ok {
+		rule.Sweep(w)
+	}
+}
+
 // Watch passes the call on.
 func (s scrambler) Watch(w *rules.Watch, ev rules.Event) {
 	if rule, ok := s.rule.(rules.Watcher); ok {

@@ -22,7 +22,7 @@ func (s *stage) traffic(text string) {
 		}
 		asked, wants = nil, nil
 	}
-	for line := range lines(text) {
+	for line := range s.repeated(text) {
 		want, isWant := strings.CutPrefix(line, "=> ")
 		more, isMore := strings.CutPrefix(line, "and ")
 		switch {
@@ -48,29 +48,84 @@ func (s *stage) line(line string) *request {
 	}
 	switch {
 	case words[0] == "wait":
-		d, err := time.ParseDuration(verb)
-		s.must(err)
-		s.pass(d)
+		s.pass(s.duration(verb))
 	case words[0] == "reload":
 		s.configure(verb)
 	case words[0] == "topic" && len(words) == 4:
 		s.setTopic(words[1], words[3])
 	case words[0] == "client":
 		s.declare(words[1], words[2:])
-	case verb == "reconnects":
-		s.client(words[0]).gate.Close()
-		s.client(words[0]).gate = s.engine.Gate()
-	case verb == "commits", verb == "aborts":
-		s.endTransaction(words[0], words[2], verb == "commits", words[3:])
 	case verb == "produces":
 		r := newRequest(s, s.client(words[0]))
 		_, rest, _ := strings.Cut(line, "produces ")
 		r.add(s, r.options(s, rest))
 		return r
+	case verbs[verb] != nil:
+		verbs[verb](s, s.client(words[0]), words[2:])
 	default:
 		s.t.Fatalf("cannot read %q", line)
 	}
 	return nil
+}
+
+// verbs is what clients can do besides producing. Each is given the words behind
+// it.
+var verbs = map[string]func(*stage, *client, []string){
+	"reconnects": (*stage).reconnect,
+	"commits":    func(s *stage, c *client, words []string) { s.endTransaction(c, words, true) },
+	"aborts":     func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
+	"asks":       (*stage).askTopic,
+	"lists":      (*stage).listTopic,
+	"creates":    (*stage).createTopic,
+	"deletes":    (*stage).deleteTopic,
+	"alters":     (*stage).alterTopic,
+	"subscribes": (*stage).subscribe,
+	"reads":      (*stage).readTopic,
+}
+
+// repeated gives the lines of text that say something, those between `repeat N
+// every D` and `end` N times with D behind each; {n} is the number of the
+// round, from 1.
+func (s *stage) repeated(text string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		s.t.Helper()
+		var body []string
+		var times, every string
+		for line := range lines(text) {
+			words := strings.Fields(line)
+			switch {
+			case words[0] == "repeat" && len(words) == 4:
+				times, every = words[1], words[3]
+			case line == "end":
+				n, err := strconv.Atoi(times)
+				s.must(err)
+				for i := range n {
+					for _, l := range append(body, "wait "+every) {
+						if !yield(strings.ReplaceAll(l, "{n}", strconv.Itoa(i+1))) {
+							return
+						}
+					}
+				}
+				body, times = nil, ""
+			case times != "":
+				body = append(body, line)
+			case !yield(line):
+				return
+			}
+		}
+	}
+}
+
+func (s *stage) duration(text string) time.Duration {
+	s.t.Helper()
+	d, err := time.ParseDuration(text)
+	s.must(err)
+	return d
+}
+
+func (s *stage) reconnect(c *client, _ []string) {
+	c.gate.Close()
+	c.gate = s.engine.Gate()
 }
 
 func (s *stage) must(err error) {
@@ -111,12 +166,12 @@ func (s *stage) declare(name string, settings []string) {
 	}
 }
 
-func (s *stage) endTransaction(who, txn string, commit bool, settings []string) {
+func (s *stage) endTransaction(c *client, words []string, commit bool) {
 	s.t.Helper()
 	ev := rules.TransactionEnded{
-		At: s.now, Client: s.client(who).identity, TransactionalID: txn, Committed: commit, ProducerID: s.client(who).producer,
+		At: s.now, Client: c.identity, TransactionalID: words[0], Committed: commit, ProducerID: c.producer,
 	}
-	for _, setting := range settings {
+	for _, setting := range words[1:] {
 		pid, ok := strings.CutPrefix(setting, "pid=")
 		if !ok {
 			s.t.Fatalf("unknown setting %q", setting)
@@ -125,6 +180,11 @@ func (s *stage) endTransaction(who, txn string, commit bool, settings []string) 
 		ev.ProducerID, ev.ProducerEpoch, err = producer(pid)
 		s.must(err)
 	}
+	s.emit(ev)
+}
+
+// emit tells whoever wants to know, as the proxy does.
+func (s *stage) emit(ev rules.Event) {
 	if s.engine.Wants(ev.Kind()) {
 		s.engine.Emit(ev)
 	}

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"time"
+
+	"warder/protocol/records"
+	"warder/rules"
+)
+
+// sampler chooses the records that SampleRules see of one session and topic: all
+// of the first in a second, then every so many. It depends on the times of
+// requests alone, so a replay chooses the same ones.
+type sampler struct {
+	second int64 // that free counts in
+	free   int   // records that are still to be taken one by one
+	left   int   // records up to the next sample, that one included
+}
+
+// refill is called with the time of each request.
+func (s *sampler) refill(now time.Time) {
+	if second := now.Unix(); second != s.second {
+		s.second, s.free, s.left = second, rules.SamplesPerSecond, 1
+	}
+}
+
+// take counts a record and says how many records it stands for if it is a
+// sample, else 0.
+func (s *sampler) take() int {
+	if s.left--; s.left > 0 {
+		return 0
+	}
+	if s.free > 0 {
+		s.free--
+		s.left = 1
+		if s.free == 0 {
+			s.left = rules.SampleEvery
+		}
+		return 1
+	}
+	s.left = rules.SampleEvery
+	return rules.SampleEvery
+}
+
+// wants says whether a batch has a record to be taken. One that has none is
+// counted, so that it need not be opened.
+func (s *sampler) wants(h *records.Header) bool {
+	if n := int(h.NumRecords); h.Magic == 2 && n < s.left {
+		s.left -= n
+		return false
+	}
+	return true
+}
+
+// written is what one session wrote to one topic since that was told.
+type written struct {
+	told    time.Time
+	batches int
+	bytes   int64
+}
+
+// noteWritten counts g.part and tells those who follow topics now and then.
+func (g *Gate) noteWritten(p *plan) {
+	if p.topic.Name == "" || !g.engine.Wants(rules.KindTopicWritten) {
+		return
+	}
+	w := &p.written
+	w.batches++
+	w.bytes += int64(len(g.part.Records))
+	if g.batch.Time.Sub(w.told) < rules.WrittenEvery {
+		return
+	}
+	g.engine.Emit(rules.TopicWritten{At: g.batch.Time, Client: g.id, Topic: p.topic.Name, Batches: w.batches, Bytes: w.bytes})
+	*w = written{told: g.batch.Time}
+}
