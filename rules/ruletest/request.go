@@ -96,7 +96,7 @@ func (r *request) add(s *stage, text string) {
 		s.t.Fatalf("cannot read %q; want TOPIC/PARTITION: RECORDS", text)
 	}
 	p := part{topic: topic, partition: int32(n)}
-	for _, word := range strings.Fields(list) {
+	for word := range strings.FieldsSeq(list) {
 		for _, word := range s.numbered(word) {
 			rec := s.record(word)
 			rec.OffsetDelta = int32(len(p.records))
