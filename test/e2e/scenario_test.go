@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"warder/test/e2e/driver"
 	"warder/test/e2e/kafka"
 )
 
@@ -115,17 +114,13 @@ func (sc scenario) one(ctx context.Context, name, mode string) (result, skip str
 			return "", fmt.Sprintf("%s %s: the library has no %s", name, s.d.Version, need), nil, nil
 		}
 	}
-	defer func() {
-		notes = s.notes
-		if f, ok := recover().(failure); ok {
-			err = f.err
-			if no, ok := errors.AsType[*driver.Unsupported](err); ok {
-				skip, err = no.Reason, nil
-			}
-		}
-	}()
-	text, err := json.Marshal(sc.run(s))
-	return string(text), "", nil, err
+	var outcome any
+	skip, err = ends(func() { outcome = sc.run(s) })
+	if err != nil || skip != "" {
+		return "", skip, s.notes, err
+	}
+	text, err := json.Marshal(outcome)
+	return string(text), "", s.notes, err
 }
 
 func (sc scenario) side(ctx context.Context, name, mode string) (*side, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -31,6 +32,24 @@ type side struct {
 type failure struct{ err error }
 
 func (s *side) fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
+
+// ends runs a scenario, or a part of one, to its end: a failure, what the library cannot do, or neither.
+func ends(run func()) (skip string, err error) {
+	defer func() {
+		switch f := recover().(type) {
+		case nil:
+		case failure:
+			err = f.err
+			if no, ok := errors.AsType[*driver.Unsupported](err); ok {
+				skip, err = no.Reason, nil
+			}
+		default:
+			err = fmt.Errorf("panic: %v\n%s", f, debug.Stack())
+		}
+	}()
+	run()
+	return "", nil
+}
 
 // note adds a line that the summary prints: something that is as documented but worth knowing.
 func (s *side) note(format string, args ...any) {
@@ -104,10 +123,10 @@ func (s *side) create(name string, partitions, replication int, configs M) strin
 	return name
 }
 
-func (s *side) settled(name string, partitions, replication int) {
-	s.until("topic "+name+" to have leaders", 30*time.Second, func() error {
-		found, err := s.describe(name)
-		if err != nil {
+// settled waits until the client sees the topic whole, and gives it as it was seen: a second look may be at a broker that is behind.
+func (s *side) settled(name string, partitions, replication int) (found []partition) {
+	s.until("topic "+name+" to have leaders", 30*time.Second, func() (err error) {
+		if found, err = s.describe(name); err != nil {
 			return err
 		}
 		if len(found) != partitions {
@@ -120,6 +139,7 @@ func (s *side) settled(name string, partitions, replication int) {
 		}
 		return nil
 	})
+	return found
 }
 
 // outcome of one record.

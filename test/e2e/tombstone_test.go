@@ -2,9 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -74,29 +73,18 @@ func TestTombstoneFindings(t *testing.T) {
 
 // hasFinding asks the admin interface for blocked tombstones of a client.
 func hasFinding(p *proxy, clientID string) error {
-	answer, err := http.Get("http://" + p.admin + "/api/v1/findings?rule=tombstone&client_id=" + clientID)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	found, err := findingsOf(ctx, p, url.Values{"rule": {"tombstone"}, "client_id": {clientID}})
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	var list struct {
-		Findings []struct {
-			Action, Summary string
-			Subject         struct {
-				Topic    string
-				ClientID string `json:"client_id"`
-			}
-		}
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
-		return fmt.Errorf("%s: %w", answer.Status, err)
-	}
-	for _, f := range list.Findings {
+	for _, f := range found {
 		if f.Action == "block" && f.Subject.ClientID == clientID && strings.HasPrefix(f.Subject.Topic, "block-") && strings.Contains(f.Summary, "compacted topic") {
 			return nil
 		}
 	}
-	return fmt.Errorf("no blocked tombstone of %s among %d findings", clientID, len(list.Findings))
+	return fmt.Errorf("no blocked tombstone of %s among %s", clientID, listed(found))
 }
 
 // throughBlocking goes through a warder that blocks tombstones and has no credentials of its own.

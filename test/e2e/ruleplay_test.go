@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"warder/test/e2e/kafka"
+)
+
+// recordRules is what the warder of these scenarios is told about the rules that read records: their windows shortened, so that what takes
+// minutes in life takes seconds here, and thresholds that so little traffic can reach. It is the one place for both.
+var recordRules = []ruleConfig{
+	{"tombstone-spike", ""},
+	{"empty-value", ""},
+	{"partitioner-mix", ""},
+	{"key-drift", ""},
+	{"partition-count-change", ""},
+	{"hot-partition", ""},
+	{"format-drift", ""},
+	{"null-field-drift", ""},
+	{"wrong-topic", ""},
+	{"compacted-event-stream", ""},
+}
+
+// ruleConfig is a rule and its YAML, in one line.
+type ruleConfig struct{ rule, yaml string }
+
+// rulesToCome lets the scenarios of rules that this warder does not have yet be skipped. Without it a missing rule is a failure.
+const rulesToCome = true
+
+// rulesHere asks warder itself which rules it has.
+var rulesHere = sync.OnceValues(func() ([]string, error) {
+	list, err := exec.Command(w.warderBin, "rules", "list", "--output", "json").Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking warder for its rules: %w", err)
+	}
+	var rules []struct{ ID string }
+	if err := json.Unmarshal(list, &rules); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, r := range rules {
+		ids = append(ids, r.ID)
+	}
+	return ids, nil
+})
+
+// ruleKnown tells whether scenarios of the rule can be run.
+func ruleKnown(rule string) bool {
+	here, err := rulesHere()
+	return !rulesToCome || err != nil || slices.Contains(here, rule)
+}
+
+// recordsWarder is the one warder of all these scenarios.
+func recordsWarder(ctx context.Context) (*proxy, error) {
+	var rules []string
+	for _, r := range recordRules {
+		if r.yaml != "" && ruleKnown(r.rule) {
+			rules = append(rules, fmt.Sprintf("  %s: %s", r.rule, r.yaml))
+		}
+	}
+	return startWarder(ctx, "records", proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")})
+}
+
+func throughRecords(ctx context.Context) (M, error) {
+	p, err := recordsWarder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return M{"bootstrap": p.addr["plain"]}, nil
+}
+
+// rulePlay is a scenario of one rule: what some clients do together through warder, first the clean twin and then the mistake, so that the
+// finding about the mistake shows that warder has seen the twin as well.
+type rulePlay struct {
+	rule, name string
+	clients    []string
+	warder     func(ctx context.Context) (M, error) // default: the records warder
+	run        func(sides []*side)
+}
+
+// playRule runs one as a parallel subtest.
+func playRule(t *testing.T, play rulePlay) {
+	t.Helper()
+	name := play.rule
+	if play.name != "" {
+		name += " " + play.name
+	}
+	who := strings.Join(play.clients, "+")
+	t.Run(strings.ReplaceAll(name, " ", "/")+"/"+who, func(t *testing.T) {
+		t.Parallel()
+		begin := time.Now()
+		skip, notes, err := play.perform()
+		w.sums.add(name, who, skip, err, notes, time.Since(begin))
+		switch {
+		case err != nil:
+			t.Error(err)
+		case skip != "":
+			t.Skip(skip)
+		}
+	})
+}
+
+func (play rulePlay) perform() (skip string, notes []string, err error) {
+	if directOnly {
+		return "E2E_MODE=direct", nil, nil
+	}
+	if !ruleKnown(play.rule) {
+		return "this warder has no rule " + play.rule, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	if play.warder == nil {
+		play.warder = throughRecords
+	}
+	var sides []*side
+	for _, name := range play.clients {
+		if name != "java" && !slices.Contains(clientNames(), name) {
+			return "E2E_CLIENTS leaves out " + name, nil, nil
+		}
+		s, err := scenario{name: strings.TrimSuffix(play.rule+"-"+play.name, "-"), warder: play.warder}.side(ctx, name, "warder")
+		if err != nil {
+			return "", nil, err
+		}
+		sides = append(sides, s)
+	}
+	skip, err = ends(func() { play.run(sides) })
+	for _, s := range sides {
+		notes = append(notes, s.notes...)
+	}
+	return skip, notes, err
+}
+
+// await waits for a finding of the records warder about a topic, of that severity, that says these words.
+func (s *side) await(rule, topic, severity string, words ...string) finding {
+	p := warderNamed("records")
+	f, err := awaitFinding(s.ctx, p, rule, topic, func(f finding) bool { return f.Severity == severity && f.says(words...) })
+	if err != nil {
+		s.fail("%s %v: %w", severity, words, err)
+	}
+	return f
+}
+
+// silent wants no finding of the records warder about a topic.
+func (s *side) silent(rule, topic string) {
+	if err := noFinding(s.ctx, warderNamed("records"), rule, topic); err != nil {
+		s.fail("%w", err)
+	}
+}
+
+// together runs the parts of a scenario at the same time; the first that fails ends it.
+func together(parts ...func()) {
+	failed := make([]any, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() {
+			defer func() { failed[i] = recover() }()
+			part()
+		})
+	}
+	wg.Wait()
+	for _, f := range failed {
+		if f != nil {
+			panic(f)
+		}
+	}
+}
