@@ -1,20 +1,20 @@
 package e2e
 
 import (
-	"math"
+	"fmt"
 	"slices"
 	"testing"
 )
 
-// defaultPartitioners are what the libraries use when told nothing, and the word for it that a finding is to have.
+// defaultPartitioners are what the libraries use when told nothing, by the names that warder has for them.
 var defaultPartitioners = map[string]struct {
-	word      string
+	name      string
 	partition func(key string, n int) int
 }{
-	"java":         {"murmur2", javaPartition},
-	"franz-go":     {"murmur2", javaPartition},
-	"kafka-python": {"murmur2", javaPartition},
-	"kafkajs":      {"murmur2", javaPartition},
+	"java":         {"java", javaPartition},
+	"franz-go":     {"java", javaPartition},
+	"kafka-python": {"java", javaPartition},
+	"kafkajs":      {"java", javaPartition},
 	"librdkafka":   {"crc", crcPartition},
 	"sarama":       {"fnv", fnvPartition},
 }
@@ -22,13 +22,14 @@ var defaultPartitioners = map[string]struct {
 func TestKeys(t *testing.T) {
 	for _, client := range clientNames() {
 		other := "java"
-		if defaultPartitioners[client].word == "murmur2" {
+		if defaultPartitioners[client].name == "java" {
 			other = "librdkafka"
 		}
 		playRule(t, rulePlay{rule: "partitioner-mix", name: "defaults", clients: []string{client, other}, run: mixOfDefaults})
 	}
 	playRule(t, rulePlay{rule: "partitioner-mix", name: "legacy", clients: []string{"kafkajs", "java"}, run: mixOfVersions})
 	playRule(t, rulePlay{rule: "partitioner-mix", name: "twins", clients: []string{"java", "franz-go", "librdkafka"}, run: noMix})
+	playRule(t, rulePlay{rule: "partitioner-mix", name: "pinned", clients: []string{"java", "librdkafka"}, guard: true, run: pinned})
 	playRule(t, rulePlay{rule: "key-drift", clients: []string{"java"}, run: keysThatMove})
 	playRule(t, rulePlay{rule: "partition-count-change", clients: []string{"java"}, run: morePartitions})
 	playRule(t, rulePlay{rule: "hot-partition", clients: []string{"java", "franz-go"}, run: hotKey})
@@ -81,13 +82,26 @@ func (s *side) writeByDefault(topic string) {
 	}
 }
 
+// mixed waits for the finding that names these partitioners, in order, and the clients.
+func mixed(topic string, partitioners []string, sides ...*side) {
+	var clients []string
+	for _, s := range sides {
+		clients = append(clients, "e2e-"+s.client+" ")
+	}
+	f := sides[0].await("partitioner-mix", topic, "critical", clients...)
+	slices.Sort(partitioners)
+	if got := fmt.Sprint(f.Evidence["partitioners"]); got != fmt.Sprint(partitioners) {
+		sides[0].fail("partitioners %s, not %v: %+v", got, partitioners, f)
+	}
+}
+
 // mixOfDefaults: two libraries, told nothing, write the same keys to one topic.
 func mixOfDefaults(sides []*side) {
 	s, other := sides[0], sides[1]
 	topic := s.create(s.topic("t"), twelve, 1, nil)
 	s.writeByDefault(topic)
 	other.writeByDefault(topic)
-	s.await("partitioner-mix", topic, "critical", defaultPartitioners[s.client].word, defaultPartitioners[other.client].word, "e2e-"+s.client, "e2e-"+other.client)
+	mixed(topic, []string{defaultPartitioners[s.client].name, defaultPartitioners[other.client].name}, s, other)
 }
 
 // mixOfVersions: kafkajs with the partitioner that it had before version 2, beside Java.
@@ -96,7 +110,7 @@ func mixOfVersions(sides []*side) {
 	topic := js.create(js.topic("t"), twelve, 1, nil)
 	java.writeByDefault(topic)
 	js.write(topic, "LegacyPartitioner", users, nil)
-	js.await("partitioner-mix", topic, "critical", "legacy", "murmur2")
+	mixed(topic, []string{"java", "kjslegacy"}, java, js)
 }
 
 // noMix: libraries that agree, and one that was told to.
@@ -108,9 +122,31 @@ func noMix(sides []*side) {
 	rd.write(twin, "murmur2_random", users, nil)
 	java.writeByDefault(topic)
 	rd.writeByDefault(topic)
-	java.await("partitioner-mix", topic, "critical", "murmur2", "crc")
+	mixed(topic, []string{"java", "crc"}, java, rd)
 	java.silent("partitioner-mix", twin)
 	java.silent("key-drift", twin)
+}
+
+// pinned: on a topic that is pinned to Java's partitioner, Java's records pass, and of librdkafka's exactly those that it happens to put where
+// they belong.
+func pinned(sides []*side) {
+	java, rd := sides[0], sides[1]
+	topic := java.create(java.topic("t"), twelve, 1, nil)
+	java.writeByDefault(topic)
+	var records []record
+	for _, key := range users {
+		records = append(records, record{key: []byte(key), value: []byte("v")})
+	}
+	p := rd.producer(M{"partitioner": "default", "idempotent": false, "linger_ms": 0})
+	got := rd.send(p, topic, "sync", records)
+	rd.closeProducer(p)
+	for i, key := range users {
+		if crcPartition(key, twelve) != javaPartition(key, twelve) {
+			rd.refusedBy("partitioner-mix", got.Results[i].Error)
+		} else if e := got.Results[i].Error; e != nil {
+			rd.fail("%s is where it belongs and was refused: %w", key, e)
+		}
+	}
 }
 
 // keysThatMove: keys are written to one partition and later to another; the twin's stay where they are.
@@ -146,11 +182,9 @@ func morePartitions(sides []*side) {
 			moved++
 		}
 	}
-	f, err := awaitFinding(s.ctx, warderNamed("records"), "partition-count-change", topic, func(f finding) bool {
-		return f.says(itoa(twelve), itoa(more)) && f.counts(moved, len(users))
-	})
-	if err != nil {
-		s.fail("%d of %d keys move: %w", moved, len(users), err)
+	f := s.await("partition-count-change", topic, "warning", itoa(twelve), itoa(more))
+	if f.Evidence["keys_moving"] != float64(moved) || f.Evidence["keys_known"] != float64(len(users)) {
+		s.fail("%d of %d keys move: %+v", moved, len(users), f)
 	}
 	if f.Subject.Partition != nil {
 		s.fail("a finding about a topic names partition %d", *f.Subject.Partition)
@@ -159,18 +193,6 @@ func morePartitions(sides []*side) {
 	s.write(drift, "manual", users[:1], func(int) int { return 1 })
 	s.await("key-drift", drift, "warning")
 	s.silent("key-drift", topic)
-}
-
-// counts tells whether some number of the evidence is part of whole, as a count, a share or a percentage.
-func (f finding) counts(part, whole int) bool {
-	share := float64(part) / float64(whole)
-	for _, v := range f.Evidence {
-		n, ok := v.(float64)
-		if ok && (n == float64(part) || math.Abs(n-share) < 0.02 || math.Abs(n-100*share) < 2) {
-			return true
-		}
-	}
-	return false
 }
 
 // hotKey: every third record has one and the same key, for longer than a window takes three times over; the twin's keys are even.

@@ -1,6 +1,11 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"warder/test/e2e/driver"
+)
 
 func TestNulls(t *testing.T) {
 	for _, client := range clientNames() {
@@ -8,6 +13,9 @@ func TestNulls(t *testing.T) {
 	}
 	playRule(t, rulePlay{rule: "tombstone-spike", name: "aborted", clients: []string{"java"}, run: abortedSpike})
 	playRule(t, rulePlay{rule: "empty-value", clients: []string{"java"}, run: emptyValues})
+	for _, client := range clientNames() {
+		playRule(t, rulePlay{rule: "empty-value", name: "block", clients: []string{client}, guard: true, run: emptyRefused})
+	}
 }
 
 // compacted makes a compacted topic that nobody will compact in time.
@@ -33,15 +41,29 @@ func deleted(prefix string) gen {
 	return gen{Count: 40, Partitions: 3, Prefix: prefix, Value: "null"}
 }
 
+// usually writes what is usual on these topics, for longer than a window and the time it takes to know it.
+func (s *side) usually(topics ...string) {
+	p := s.producer(nil)
+	var parts []func()
+	for _, topic := range topics {
+		parts = append(parts, func() {
+			s.generate(p, topic, gen{Count: 108, Partitions: 3, Prefix: "u-", Keys: 40, Value: "json"}, M{"rate": 12})
+		})
+	}
+	together(parts...)
+	s.closeProducer(p)
+}
+
 // spike: forty keys are deleted at once; the twin's are written anew.
 func spike(sides []*side) {
 	s := sides[0]
 	twin, topic := s.compacted("twin", 3), s.compacted("t", 3)
-	s.put(twin, alive("u-"), alive("u-"))
-	s.put(topic, alive("u-"), deleted("u-"))
-	f := s.await("tombstone-spike", topic, "critical")
-	if n, ok := f.Evidence["tombstones"].(float64); !ok || n < 20 || n > 40 {
-		s.fail("%v tombstones of 40: %+v", f.Evidence["tombstones"], f)
+	s.usually(twin, topic)
+	s.put(twin, alive("u-"))
+	s.put(topic, deleted("u-"))
+	f := s.await("tombstone-spike", topic, "critical", "e2e-"+s.client)
+	if n, ok := f.Evidence["distinct_keys"].(float64); !ok || n < 15 || n > 45 {
+		s.fail("%v of 40 keys: %+v", f.Evidence["distinct_keys"], f)
 	}
 	s.silent("tombstone-spike", twin)
 	s.silent("tombstone", twin)
@@ -51,8 +73,7 @@ func spike(sides []*side) {
 func abortedSpike(sides []*side) {
 	s := sides[0]
 	twin, topic := s.compacted("twin", 3), s.compacted("t", 3)
-	s.put(twin, alive("u-"))
-	s.put(topic, alive("u-"))
+	s.usually(twin, topic)
 	p := s.producer(M{"transactional_id": s.topic("x")})
 	for _, part := range []struct{ topic, end string }{{twin, "abort"}, {topic, "commit"}} {
 		s.must("begin", M{"handle": p}, nil)
@@ -71,23 +92,54 @@ func emptyValues(sides []*side) {
 	twin := s.compacted("twin", 1)
 	p := s.producer(nil)
 	var records []record
-	for i, v := range []string{"0", "a", `{"a":1}`, "false", "[0]", " x "} {
-		records = append(records, record{key: []byte("k" + itoa(i)), value: []byte(v)})
+	for i := range 60 {
+		little := []string{"0", "a", `{"a":1}`, "false", "[0]", " x "}
+		records = append(records, record{key: []byte("k" + itoa(i)), value: []byte(little[i%len(little)])})
 	}
 	if got := s.send(p, twin, "async", records); got.Failed > 0 {
 		s.fail("%s", got.firstErrors())
 	}
 	s.closeProducer(p)
-	for _, form := range []string{"empty", "empty-object", "null-text"} {
+	for form, kind := range map[string]string{"empty": "zero_bytes", "empty-object": "empty_object", "null-text": "null_text"} {
 		topic := s.compacted(form, 1)
-		s.put(topic, gen{Count: 5, Size: 40, Prefix: "u-"}, gen{Count: 5, Prefix: "u-", Value: form})
-		f, err := awaitFinding(s.ctx, warderNamed("records"), "empty-value", topic, func(f finding) bool { return f.Subject.ClientID == "e2e-"+s.client })
-		if err != nil {
-			s.fail("%s: %w", form, err)
-		}
-		if !f.says("sha256:") {
-			s.fail("no key is named: %+v", f)
+		s.put(topic, gen{Count: 40, Prefix: "u-", Value: "json"}, gen{Count: 5, Prefix: "u-", Value: form})
+		if f := s.await("empty-value", topic, "warning", "sha256:"); f.Evidence["kind"] != kind || f.Subject.ClientID != "e2e-"+s.client {
+			s.fail("%s: %+v", form, f)
 		}
 	}
 	s.silent("empty-value", twin)
+}
+
+// emptyRefused: a value that says nothing is refused where others say something, and what the key had stays.
+func emptyRefused(sides []*side) {
+	s := sides[0]
+	topic := s.compacted("t", 1)
+	s.put(topic, gen{Count: 60, Prefix: "u-", Value: "json"})
+	p := s.producer(M{"idempotent": false})
+	got := s.send(p, topic, "sync", []record{
+		{key: []byte("u-k1"), value: []byte("{}")},
+		{key: []byte("u-k2"), value: []byte("0")},
+	})
+	s.closeProducer(p)
+	s.refusedBy("empty-value", got.Results[0].Error)
+	if e := got.Results[1].Error; e != nil {
+		s.fail("the value after it: %w", e)
+	}
+	for _, r := range raw(s, topic) {
+		if plain(r.V) == "{}" {
+			s.fail("it was stored at offset %d", r.O)
+		}
+	}
+}
+
+// refusedBy wants code 44, and warder's words from the libraries that show them.
+func (s *side) refusedBy(rule string, e *driver.Error) {
+	switch {
+	case e == nil:
+		s.fail("nothing was refused")
+	case e.Code == nil || *e.Code != policyViolation:
+		s.fail("it was refused with %v, not with code %d", e, policyViolation)
+	case (s.client == "java" || s.client == "kafka-python") && !strings.Contains(e.Message, "warder: rule "+rule+" refused"):
+		s.fail("the text does not explain the refusal: %q", e.Message)
+	}
 }

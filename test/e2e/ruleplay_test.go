@@ -17,16 +17,19 @@ import (
 // recordRules is what the warder of these scenarios is told about the rules that read records: their windows shortened, so that what takes
 // minutes in life takes seconds here, and thresholds that so little traffic can reach. It is the one place for both.
 var recordRules = []ruleConfig{
-	{"tombstone-spike", ""},
-	{"empty-value", ""},
-	{"partitioner-mix", ""},
-	{"key-drift", ""},
-	{"partition-count-change", ""},
-	{"hot-partition", ""},
-	{"format-drift", ""},
-	{"null-field-drift", ""},
-	{"wrong-topic", ""},
-	{"compacted-event-stream", ""},
+	{"tombstone-spike", "{window: 6s, learn: 2s}"},
+	{"hot-partition", "{window: 1s, windows: 3, min_records: 100}"},
+	{"format-drift", "{first_look: 0s, baseline: 20, window: 100}"},
+	{"null-field-drift", "{baseline: 40, window: 20, never_null: 40}"},
+	{"wrong-topic", "{unknown_after: 1s, unread_after: 4s}"},
+	{"compacted-event-stream", "{set_up: 0s, window: 2s, windows: 2, min_records: 300}"},
+}
+
+// guardRules is what the warder is told that refuses.
+var guardRules = []ruleConfig{
+	{"empty-value", "{action: block, learn: 5}"},
+	{"partitioner-mix", "{action: block, pins: [{topic: \"partitioner-mix*\", partitioner: java}]}"},
+	{"compacted-event-stream", "{action: block, set_up: 0s}"},
 }
 
 // ruleConfig is a rule and its YAML, in one line.
@@ -58,19 +61,16 @@ func ruleKnown(rule string) bool {
 	return !rulesToCome || err != nil || slices.Contains(here, rule)
 }
 
-// recordsWarder is the one warder of all these scenarios.
-func recordsWarder(ctx context.Context) (*proxy, error) {
+// throughRules goes through the warder of that name, the one that is told so: "records" alerts, "guard" refuses.
+func throughRules(ctx context.Context, name string) (M, error) {
 	var rules []string
-	for _, r := range recordRules {
-		if r.yaml != "" && ruleKnown(r.rule) {
+	for _, r := range map[string][]ruleConfig{"records": recordRules, "guard": guardRules}[name] {
+		if ruleKnown(r.rule) {
 			rules = append(rules, fmt.Sprintf("  %s: %s", r.rule, r.yaml))
 		}
 	}
-	return startWarder(ctx, "records", proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")})
-}
-
-func throughRecords(ctx context.Context) (M, error) {
-	p, err := recordsWarder(ctx)
+	spec := proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")}
+	p, err := startWarder(ctx, name, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func throughRecords(ctx context.Context) (M, error) {
 type rulePlay struct {
 	rule, name string
 	clients    []string
-	warder     func(ctx context.Context) (M, error) // default: the records warder
+	guard      bool // through the warder that refuses
 	run        func(sides []*side)
 }
 
@@ -117,15 +117,17 @@ func (play rulePlay) perform() (skip string, notes []string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	if play.warder == nil {
-		play.warder = throughRecords
+	warder := "records"
+	if play.guard {
+		warder = "guard"
 	}
+	through := func(ctx context.Context) (M, error) { return throughRules(ctx, warder) }
 	var sides []*side
 	for _, name := range play.clients {
 		if name != "java" && !slices.Contains(clientNames(), name) {
 			return "E2E_CLIENTS leaves out " + name, nil, nil
 		}
-		s, err := scenario{name: strings.TrimSuffix(play.rule+"-"+play.name, "-"), warder: play.warder}.side(ctx, name, "warder")
+		s, err := scenario{name: strings.TrimSuffix(play.rule+"-"+play.name, "-"), warder: through}.side(ctx, name, "warder")
 		if err != nil {
 			return "", nil, err
 		}

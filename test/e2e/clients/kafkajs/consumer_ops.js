@@ -3,6 +3,7 @@
 
 const crypto = require('crypto')
 const { connect, splitPartition } = require('./conn')
+const { leave } = require('./leave')
 const { Member } = require('./member')
 const records = require('./records')
 const { Unsupported, within } = require('./outcome')
@@ -73,8 +74,10 @@ const consume = async r => {
     if (!r.raw) return { partitions }
     return { partitions, records: raw.sort((a, b) => a.p - b.p || a.o - b.o) }
   } finally {
-    await consumer.disconnect()
-    if (joined) await admin.deleteGroups([group]).catch(() => {})
+    if (joined) {
+      await leave(consumer)
+      await admin.deleteGroups([group]).catch(() => {})
+    }
     await admin.disconnect()
   }
 }

@@ -9,6 +9,7 @@ const vectors = require('../vectors.json')
 const codecs = require('./codecs')
 const { CompressionCodecs, Partitioners } = require('kafkajs')
 const { answer } = require('./driver')
+const { leave } = require('./leave')
 const { describeError } = require('./outcome')
 const { grouped, noting } = require('./producer_ops')
 const records = require('./records')
@@ -69,6 +70,25 @@ test('what a partitioner chose is known of each message', () => {
   const murmur2 = noting(Partitioners.DefaultPartitioner, chosen)()({ topic: 't', partitionMetadata, message })
   assert.strictEqual(chosen.get(message), murmur2)
   assert.strictEqual(murmur2, 1) // as Java
+})
+
+test('a consumer is left when it begins to fetch', async () => {
+  const calls = []
+  let begin
+  const consumer = {
+    events: { FETCH_START: 'fetch' },
+    on: (event, listener) => {
+      begin = () => listener({ type: event })
+    },
+    disconnect: async () => calls.push('disconnect'),
+  }
+  const left = leave(consumer)
+  assert.deepStrictEqual(calls, [])
+  begin()
+  assert.deepStrictEqual(calls, ['disconnect']) // at once: a moment later may be too late
+  begin()
+  await left
+  assert.deepStrictEqual(calls, ['disconnect'])
 })
 
 test('an error keeps its code through retries', () => {
