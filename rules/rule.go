@@ -36,8 +36,8 @@ type Spec struct {
 }
 
 // Rule is a configured rule: immutable, and used by many goroutines at once.
-// It implements some of RequestRule, BatchRule, RecordRule, SampleRule and
-// Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
+// It implements some of RequestRule, BatchRule, RecordRule, SampleRule,
+// ChangeRule and Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
 // Ticker.
 type Rule any
 

@@ -8,15 +8,16 @@ type Denial struct {
 	Record int
 	// Key is the record's key as KeyText writes it, for the rule's own report.
 	Key string
-	// Reason completes "refused this record: ", in ASCII, without a full
-	// stop, as in "null value would delete key sha256:9f2c1a0b from compacted
-	// topic users".
+	// Reason completes "refused this record: " (or batch, or change), in ASCII,
+	// without a full stop, as in "null value would delete key sha256:9f2c1a0b from
+	// compacted topic users".
 	Reason string
 	// AcksZero says what happens to a request that nobody answers.
 	AcksZero AcksZero
 }
 
-// WholeBatch is the Record of a Denial that concerns no single record.
+// WholeBatch is the Record of a Denial that concerns no single record: a whole
+// batch or request, or a Change.
 const WholeBatch = -1
 
 // AcksZero is what a refusal means for a client that waits for no answer

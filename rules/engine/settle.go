@@ -5,10 +5,14 @@ import (
 	"warder/rules"
 )
 
-// wholeRequest is the ordinal of what concerns no single partition.
-const wholeRequest = -1
+// wholeRequest is the ordinal of what concerns no single partition, noPartition
+// the number of the partition of what concerns a whole topic.
+const (
+	wholeRequest = -1
+	noPartition  = -1
+)
 
-// refusal is a partition that a rule on block has denied.
+// refusal is a partition, or a change, that a rule on block has denied.
 type refusal struct {
 	ordinal    int
 	topic      string
@@ -49,8 +53,9 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 	}
 	for _, r := range c.Reports {
 		if !r.OwnSubject {
-			g.fillSubject(&r.Subject, ordinal)
+			g.fillSubject(&r.Subject)
 		}
+		r.Evidence = append(r.Evidence, g.facts...)
 		g.pending = append(g.pending, pendingReport{a, r, blocks, denied && !blocks})
 	}
 	for _, o := range c.Observations {
@@ -61,11 +66,14 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 }
 
 // fillSubject adds who and where to what the rule has said of it.
-func (g *Gate) fillSubject(s *rules.Subject, ordinal int) {
+func (g *Gate) fillSubject(s *rules.Subject) {
 	who := rules.SubjectOf(g.id)
 	who.TransactionalID = string(g.batch.TransactionalID)
-	if ordinal != wholeRequest {
-		who.Topic, who.Partition = g.batch.Topic.Name, new(g.batch.Partition)
+	if g.batch.Topic != nil { // else it concerns the whole request
+		who.Topic = g.batch.Topic.Name
+		if g.batch.Partition != noPartition {
+			who.Partition = new(g.batch.Partition)
+		}
 	}
 	setDefault(&s.Topic, who.Topic)
 	setDefault(&s.ClientID, who.ClientID)
