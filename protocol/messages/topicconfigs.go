@@ -154,6 +154,11 @@ type AlteredTopic struct {
 	Replaces bool
 }
 
+// Names reports whether the change names an entry.
+func (t *AlteredTopic) Names(entry string) bool {
+	return slices.ContainsFunc(t.Changes, func(c ConfigChange) bool { return c.Name == entry })
+}
+
 // AlterConfigs is an AlterConfigs or IncrementalAlterConfigs request, reduced to
 // topics.
 type AlterConfigs struct {

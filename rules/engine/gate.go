@@ -33,8 +33,8 @@ type Gate struct {
 	scanner  records.Scanner
 	judged   judged
 	keep     bool
-	whole    string         // what is refused when no single record is: "batch" or "change"
-	facts    rules.Evidence // added to what rules report now
+	whole    string          // what is refused when no single record is: "batch" or "change"
+	facts    rules.Evidence  // added to what rules report now
 	pending  []pendingReport // until it is clear what becomes of the request
 	refused  []refusal
 	denied   []protocol.Denial
