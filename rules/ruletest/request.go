@@ -162,9 +162,9 @@ func (s *stage) text(word string) []byte {
 	return []byte(word)
 }
 
-// produce sends the request through the client's gate and compares what comes
-// of it with what was wanted.
-func (s *stage) produce(r *request, wants []string) {
+// send lets the client's gate judge the request and compares what comes of it with
+// what was wanted.
+func (r *request) send(s *stage, wants []string) {
 	s.t.Helper()
 	body := r.encode(s)
 	req := parse(s.t, r.version, body)

@@ -73,6 +73,7 @@ type stage struct {
 	engine     *engine.Engine
 	topics     *state.Topics
 	ids        map[string][16]byte
+	made       int             // topics that were given an id, those that are gone included
 	partitions map[string]int  // where it is not defaultPartitions
 	appeared   map[string]bool // topics that were told of as new
 	now        time.Time
@@ -141,7 +142,8 @@ func (s *stage) configure(name string) {
 func (s *stage) setTopic(name, policy string) {
 	id, ok := s.ids[name]
 	if !ok {
-		id = [16]byte{15: byte(len(s.ids) + 1)}
+		s.made++
+		id = [16]byte{14: byte(s.made >> 8), 15: byte(s.made)}
 		s.ids[name] = id
 	}
 	s.topics.Learn(name, id, s.partitionsOf(name))

@@ -65,6 +65,13 @@ func (s scrambler) Request(c *rules.Case, q *rules.Request) {
 	}
 }
 
+// Change passes the call on: a Change is no view of anything.
+func (s scrambler) Change(c *rules.Case, ch *rules.Change) {
+	if rule, ok := s.rule.(rules.ChangeRule); ok {
+		rule.Change(c, ch)
+	}
+}
+
 // Batch shows the rule a copy of the batch.
 func (s scrambler) Batch(c *rules.Case, b *rules.Batch) {
 	rule, ok := s.rule.(rules.BatchRule)
