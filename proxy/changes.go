@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"warder/protocol"
@@ -15,13 +16,20 @@ import (
 // has denied any part goes nowhere: a broker carries out the entries one by one,
 // so that refusing the others as well does no harm, and half a request does.
 
+// maxChanges bounds the entries of one request that are judged; each takes some
+// 300 bytes, and as many in a refusal. A request with more counts as too large.
+const maxChanges = 10_000
+
 // judged lets the rules see what a request is about to change. It reports
 // whether one of them refused it, and the request has thereby been answered.
 func (s *session) judged(rq *request, body []byte, asked any) (answered bool, err error) {
 	id := s.identity.Load()
-	changes := s.changes(rq, asked)
-	if len(changes) == 0 || !s.gate.NeedsChange(id) {
+	if !changesTopics(rq.Key) || !s.gate.NeedsChange(id) {
 		return false, nil
+	}
+	changes := s.changes(rq, asked)
+	if len(changes) > maxChanges {
+		return true, s.unjudged(rq, "too_large", fmt.Errorf("more than %d entries", maxChanges))
 	}
 	if s.awaitChanged(id, changes) {
 		changes = s.changes(rq, asked)
@@ -38,7 +46,12 @@ func (s *session) refuse(rq *request, body []byte, v *engine.ChangeVerdict) erro
 	s.srv.log.Debug().Uint64("conn_id", s.id).Str("client_id", s.identity.Load().ClientID).Str("api", protocol.APIName(rq.Key)).
 		Int("denied", len(v.Denied)).Msg("change denied")
 	frame := protocol.AppendResponseHeader(make([]byte, protocol.FrameLengthSize, 512), rq.Key, rq.Version, rq.CorrelationID)
-	frame, err := messages.AppendRefusal(frame, rq.Key, rq.Version, body, s.srv.decodeLimits(), v.Message)
+	frame, err := messages.AppendRefusal(frame, rq.Key, rq.Version, body, s.srv.decodeLimits(), func(ordinal int) string {
+		if ordinal >= maxChanges { // only resources that are no topics can be so many
+			return ""
+		}
+		return v.Message(ordinal)
+	})
 	if err != nil {
 		return closing(ReasonInternal, err)
 	}
@@ -67,11 +80,14 @@ func changesTopics(key int16) bool {
 	return false
 }
 
-// changes lists what a request wants to change; nothing for a request of another kind.
+// changes lists what a request wants to change: at most one entry more than
+// maxChanges, and nothing for a request of another kind.
 func (s *session) changes(rq *request, asked any) (list []rules.Change) {
 	add := func(ch rules.Change) {
-		ch.API, ch.Version = protocol.APIName(rq.Key), rq.Version
-		list = append(list, ch)
+		if len(list) <= maxChanges {
+			ch.API, ch.Version = protocol.APIName(rq.Key), rq.Version
+			list = append(list, ch)
+		}
 	}
 	switch asked := asked.(type) {
 	case messages.CreateTopics:

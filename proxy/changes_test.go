@@ -47,10 +47,17 @@ func (r *changing) Watch(_ *rules.Watch, ev rules.Event) {
 	}
 }
 
+// count is how many changes the rule was shown.
+func (r *changing) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.seen)
+}
+
 // shown waits for the n-th change that the rule is shown, from 0.
 func (r *changing) shown(t *testing.T, n int) rules.Change {
 	t.Helper()
-	eventually(t, fmt.Sprint("change ", n), func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.seen) > n })
+	eventually(t, fmt.Sprint("change ", n), func() bool { return r.count() > n })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen[n]
@@ -311,6 +318,37 @@ func TestChangeThatCannotBeRead(t *testing.T) {
 			c.Next()
 			c.Conn().Close()
 		})
+	}
+}
+
+// TestChangesOfARequestAreBounded: what asks for too much is not judged, and
+// resources that are no topics cannot make a refusal many times its request.
+func TestChangesOfARequestAreBounded(t *testing.T) {
+	r, rule := freezing(t, blocking)
+	r.answerWith(protocol.DeleteTopics, func(int16) kmsg.Response { return kmsg.NewPtrDeleteTopicsResponse() })
+	c := r.dial()
+	c.SetClientID("fakebroker")
+	names := make([]string, maxChanges+1)
+	for i := range names {
+		names[i] = "frozen"
+	}
+	if got := answers(c.Do(changeOf(protocol.DeleteTopics, 5, names...))); len(got) != 0 {
+		t.Errorf("%d topics are refused", len(got))
+	}
+	if n := testutil.ToFloat64(r.metrics.uninspected.WithLabelValues("too_large")); n != 1 || rule.count() != 0 {
+		t.Errorf("%v counted, %d changes judged", n, rule.count())
+	}
+	got := answers(c.Do(changeOf(protocol.DeleteTopics, 5, names[:maxChanges]...)))
+	if len(got) != maxChanges || got[maxChanges-1] != "frozen 44 "+frozenText {
+		t.Errorf("%d topics are refused, the last with %q", len(got), got[len(got)-1])
+	}
+	req := changeOf(protocol.AlterConfigs, 1, "frozen").(*kmsg.AlterConfigsRequest)
+	for range 2 * maxChanges {
+		req.Resources = append(req.Resources, kmsg.AlterConfigsRequestResource{ResourceType: 4, ResourceName: "1"})
+	}
+	got = answers(c.Do(req))
+	if want := 2*maxChanges + 2; len(got) != want || got[want-1] != "1 44 " || !strings.HasPrefix(got[2], "1 44 warder") {
+		t.Errorf("%d resources are refused, the last with %q", len(got), got[len(got)-1])
 	}
 }
 

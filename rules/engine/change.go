@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"warder/rules"
@@ -9,7 +11,7 @@ import (
 
 // ChangeVerdict is what becomes of a request that wants to change something.
 type ChangeVerdict struct {
-	// Denied are the changes at fault. Empty: the original bytes go on. Else
+	// Denied are the changes at fault, in the order of the request. Empty: the original bytes go on. Else
 	// nothing goes upstream, since a broker carries out the entries of a request
 	// one by one and half of what somebody wanted is what nobody wanted.
 	Denied []ChangeDenial
@@ -28,10 +30,9 @@ type ChangeDenial struct {
 
 // Message is what a refused request says of the entry with that ordinal.
 func (v *ChangeVerdict) Message(ordinal int) string {
-	for i := range v.Denied {
-		if v.Denied[i].Ordinal == ordinal {
-			return v.Denied[i].Message
-		}
+	i, denied := slices.BinarySearchFunc(v.Denied, ordinal, func(d ChangeDenial, ordinal int) int { return cmp.Compare(d.Ordinal, ordinal) })
+	if denied {
+		return v.Denied[i].Message
 	}
 	return v.Together
 }
