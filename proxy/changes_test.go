@@ -19,6 +19,7 @@ import (
 	"warder/proxy/embedded"
 	"warder/proxy/tap"
 	"warder/rules"
+	"warder/rules/builtin"
 	"warder/rules/sink"
 	"warder/test/fakebroker"
 )
@@ -569,5 +570,45 @@ func TestClientReadsWhyItsChangeWasRefused(t *testing.T) {
 	}
 	if deleted, err := admin.DeleteTopics(ctx, "free"); err != nil || deleted["free"].Err != nil {
 		t.Errorf("a free topic is not deleted: %v %v", err, deleted)
+	}
+}
+
+// TestSwitchToCompactIsRefused: the rule that ships, on a topic that warder has
+// never heard of before.
+func TestSwitchToCompactIsRefused(t *testing.T) {
+	cluster, err := embedded.Start(t.Context(), embedded.Options{Topics: []embedded.Topic{
+		{Name: "orders", Partitions: 1, Configs: map[string]string{"cleanup.policy": "delete"}},
+		{Name: "users", Partitions: 1, Configs: map[string]string{"cleanup.policy": "compact"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	r := startRig(t, nil, cluster.Bootstrap(), builtin.Specs(), blocking)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.addr()), kgo.ClientID("terraform"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	admin, compact := kadm.NewClient(cl), []kadm.AlterConfig{{Name: "cleanup.policy", Value: new("compact")}}
+	altered, err := admin.AlterTopicConfigs(t.Context(), compact, "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "warder: rule compacted-event-stream refused this change: topic orders would be compacted, which keeps only the last record of each key. Allowed on purpose? Ask the owner of this proxy for an exception for client terraform."
+	if altered[0].Err != kerr.PolicyViolation || altered[0].ErrMessage != want { //nolint:errorlint // kadm returns the bare error of the code
+		t.Errorf("%v, %q", altered[0].Err, altered[0].ErrMessage)
+	}
+	described, err := admin.DescribeTopicConfigs(t.Context(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range described[0].Configs {
+		if c.Key == "cleanup.policy" && c.MaybeValue() != "delete" {
+			t.Errorf("the policy is %s", c.MaybeValue())
+		}
+	}
+	if altered, err = admin.AlterTopicConfigs(t.Context(), compact, "users"); err != nil || altered[0].Err != nil {
+		t.Errorf("what changes nothing is refused: %v %+v", err, altered)
 	}
 }
