@@ -72,6 +72,9 @@
 //	=> TOPIC refused together     (because of another one of the request)
 //	=> TOPIC says: the message of the error
 //
+// A case runs the rule that its folder is named after, and those that its
+// configuration names.
+//
 // Findings are compared as text; `go test -run Case -update` writes them.
 //
 // Every case runs once for each codec and form of request, unless its traffic
