@@ -8,6 +8,7 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		hotPartitionSpec(),
 		compactedEventStreamSpec(),
 	}
 }
