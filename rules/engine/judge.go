@@ -159,7 +159,7 @@ func (g *Gate) walk(p *plan) error {
 				g.sample(p.sample, (*rules.Record)(r))
 			}
 		}
-		g.batch.SetBefore(r.Key, r.Value)
+		g.batch.SetBefore((*rules.Record)(r))
 	}
 	g.inCharge = nil
 	return g.scanner.BatchErr()

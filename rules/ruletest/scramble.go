@@ -96,7 +96,7 @@ func (s scrambler) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	own.Key, own.Value, own.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), bytes.Clone(r.Headers)
 	before, _ := b.Before(r)
 	key, value := bytes.Clone(before.Key), bytes.Clone(before.Value)
-	batch.SetBefore(key, value)
+	batch.SetBefore(&rules.Record{Key: key, Value: value})
 	rule.Record(c, &batch, &own)
 	scramble(own.Key, own.Value, own.Headers, key, value)
 	own, batch = rules.Record{}, rules.Batch{}
