@@ -84,6 +84,8 @@ func (k *hotKeys) text() string {
 
 func (k *hotKeys) advice(partition int32) string {
 	switch {
+	case !k.known:
+		return fmt.Sprintf("Read some of partition %d with kafka-console-consumer and print.key=true to see whether one key feeds it.", partition)
 	case k.feeds == "":
 		return fmt.Sprintf("Look for producers that name partition %d themselves or with a partitioner.class of their own, and for keys with few different values, such as a country: a key with more values in it spreads.", partition)
 	case strings.HasSuffix(k.feeds, hotEmptyKey):

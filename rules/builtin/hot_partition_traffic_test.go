@@ -20,6 +20,7 @@ type hotBench struct {
 	c    rules.Case
 	now  time.Time
 	said []string
+	last rules.Report
 }
 
 func newHotBench() *hotBench {
@@ -57,6 +58,7 @@ func (b *hotBench) window() {
 	b.rule.Sweep(w)
 	reports, _ := w.Left()
 	for _, r := range reports {
+		b.last = r
 		what := "hot"
 		if r.Resolved {
 			what = "over"
@@ -102,6 +104,33 @@ func TestHotPartitionFollowsThePartitionCount(t *testing.T) {
 	b.want(t)
 	b.windows(1, &rules.Topic{Name: "orders", Partitions: 6}, 1, 0.2)
 	b.want(t, "orders 11 over")
+}
+
+func TestHotPartitionSaysWhatItKnowsOfKeys(t *testing.T) {
+	orders := &rules.Topic{Name: "orders", Partitions: 6}
+	for _, c := range []struct {
+		name            string
+		key             func(i int) string
+		samples         int // in a window
+		summary, advice string
+	}{
+		{"one key", func(int) string { return "tenant-42" }, 50, "key sha256:f71d3741 is 100 % of it", "suffix"},
+		{"half", func(i int) string { return []string{"tenant-42", fmt.Sprintf("tenant-%02d", i)}[i%2] }, 50, "key sha256:f71d3741 is 50 % of it", "suffix"},
+		{"a third", func(i int) string { return []string{"tenant-42", "tenant-43", "tenant-44"}[i%3] }, 51, "no single key feeds it", "different values"},
+		{"hardly seen", func(int) string { return "tenant-42" }, 3, "too few records were looked at", "print.key=true"},
+	} {
+		b := newHotBench()
+		for range b.rule.Windows {
+			for i := range c.samples {
+				b.produce(orders, 2, c.key(i), 2000)
+			}
+			b.window()
+		}
+		b.want(t, "orders 2 hot")
+		if !strings.Contains(b.last.Summary, c.summary) || !strings.Contains(b.last.Advice, c.advice) {
+			t.Errorf("%s: %s\n%s", c.name, b.last.Summary, b.last.Advice)
+		}
+	}
 }
 
 func TestHotPartitionOfALargeTopic(t *testing.T) {

@@ -76,11 +76,11 @@ func javaPartition(key []byte, partitions int) int {
 		k := binary.LittleEndian.Uint32(key) * m
 		h = h*m ^ (k^k>>24)*m
 	}
-	for i := len(key) - 1; i >= 0; i-- {
-		h ^= uint32(key[i]) << (8 * i)
-		if i == 0 {
-			h *= m
-		}
+	for i, b := range key {
+		h ^= uint32(b) << (8 * i)
+	}
+	if len(key) > 0 {
+		h *= m
 	}
 	h ^= h >> 13
 	h *= m
@@ -90,16 +90,16 @@ func javaPartition(key []byte, partitions int) int {
 
 // play judges the next request, a millisecond after the last one, and says how
 // many records were looked at.
-func (c *cleanTraffic) play(t testing.TB, g *engine.Gate) int {
+func (c *cleanTraffic) play(g *engine.Gate) int {
 	req, err := protocol.ParseProduceRequest(9, c.requests[c.next])
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	c.now = c.now.Add(time.Millisecond)
 	c.next = (c.next + 1) % len(c.requests)
 	v := g.Produce(java, &req, c.now)
 	if len(v.Denied) != 0 {
-		t.Fatal("denied")
+		panic("a clean batch is denied")
 	}
 	return v.Records
 }

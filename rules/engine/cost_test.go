@@ -92,7 +92,7 @@ func benchmarkRules(b *testing.B, specs []rules.Spec, traffic *cleanTraffic) cos
 	defer g.Close()
 	seen, i := 0, 0
 	play := func() {
-		seen += traffic.play(b, g)
+		seen += traffic.play(g)
 		if i++; i%1000 == 0 {
 			bench.Tick(traffic.now)
 		}
@@ -197,9 +197,9 @@ func TestEveryRuleAllocatesNothing(t *testing.T) {
 				bench := newAlertBench(t, specs)
 				g := bench.Gate()
 				for range 4 * len(traffic.requests) {
-					traffic.play(t, g)
+					traffic.play(g)
 				}
-				if n := testing.AllocsPerRun(200, func() { traffic.play(t, g) }); n != 0 {
+				if n := testing.AllocsPerRun(200, func() { traffic.play(g) }); n != 0 {
 					t.Errorf("%s: %v allocations for a clean batch to %s, %s", name, n, topic, codec)
 				}
 				g.Close()

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// mostHeap is what all rules together may hold, whatever they are shown:
-	// the sum of the bounds that their pages state, see docs/performance.md.
+	// mostHeap is what all rules together may keep of clean traffic: room for
+	// the bounds that their pages state, see docs/performance.md.
 	mostHeap = 256 << 20
 	// mostEntries is more than any store of a rule may count.
 	mostEntries = 131_072
