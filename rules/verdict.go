@@ -100,7 +100,8 @@ func (c *Case) Deny(d Denial) {
 func (c *Case) Report(r Report) { c.Reports = append(c.Reports, r) }
 
 // Observe sends data to the rule's own Watcher, into the state of the given
-// key. Data must not alias the batch. It is lost when the queue is full.
+// key. Data must not alias the batch. It is told afterwards whether the batch was
+// refused, and is lost when the queue is full.
 func (c *Case) Observe(by KeyKind, key string, data any) {
 	c.Observations = append(c.Observations, Observation{By: by, Of: key, Data: data})
 }

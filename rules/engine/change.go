@@ -107,6 +107,7 @@ func (g *Gate) concludeChanges(n int) ChangeVerdict {
 			consequences = rules.Evidence{{Name: "changes_refused", Value: n}}
 		}
 	}
+	g.sendObservations(denied > 0)
 	g.sendReports(consequences, false)
 	g.engine.meter.verdict(Denied, denied)
 	g.engine.meter.verdict(WouldBlock, g.judged.wouldBlock)

@@ -18,6 +18,8 @@ func (g *Gate) conclude(req *protocol.ProduceRequest) ProduceVerdict {
 		v.Denied, v.AcksZero = g.denied, g.acksZero()
 		consequences = g.consequences(&v, again)
 	}
+	// Nothing of a request goes on when its connection is closed.
+	g.sendObservations(g.refusalOf(wholeRequest) != nil || len(v.Denied) > 0 && g.batch.Acks == 0 && v.AcksZero == rules.CloseConnection)
 	g.sendReports(consequences, g.batch.Acks == 0 && v.AcksZero == rules.DropSilently)
 	m := &g.engine.meter
 	m.inspected(v.Batches, v.Records)

@@ -36,6 +36,7 @@ type Gate struct {
 	whole    string          // what is refused when no single record is: "batch" or "change"
 	facts    rules.Evidence  // added to what rules report now
 	pending  []pendingReport // until it is clear what becomes of the request
+	observed []pendingObservation
 	refused  []refusal
 	denied   []protocol.Denial
 	inCharge *activeRule // whose code is running, for a panic
@@ -161,9 +162,11 @@ func (g *Gate) begin(q rules.Request, whole string) {
 	g.batch.Request, g.whole, g.facts = q, whole, nil
 	g.judged, g.keep = judged{lastWould: -2}, false
 	clear(g.pending)
+	clear(g.observed)
 	clear(g.refused)
 	clear(g.denied)
-	g.pending, g.refused, g.denied = g.pending[:0], g.refused[:0], g.denied[:0]
+	g.pending, g.observed = g.pending[:0], g.observed[:0]
+	g.refused, g.denied = g.refused[:0], g.denied[:0]
 }
 
 // sync throws the caches away when they hold for another configuration or

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
+	"warder/protocol"
 	"warder/rules"
 )
 
@@ -26,6 +28,16 @@ func (g *Gate) sendReports(consequences rules.Evidence, lost bool) {
 			f.Action = rules.Block
 		}
 		g.engine.deliver(g.set, f)
+	}
+}
+
+// sendObservations hands what rules have observed to their watchers. nothing says
+// that nothing of the request goes on.
+func (g *Gate) sendObservations(nothing bool) {
+	for i := range g.observed {
+		p := &g.observed[i]
+		p.what.Refused = nothing || slices.ContainsFunc(g.denied, func(d protocol.Denial) bool { return d.Ordinal == p.ordinal })
+		g.engine.observe(p.rule, p.what)
 	}
 }
 

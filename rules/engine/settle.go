@@ -33,6 +33,13 @@ type pendingReport struct {
 	wouldBlock bool
 }
 
+// pendingObservation waits as well: a watcher wants to know what the log gets.
+type pendingObservation struct {
+	rule    *activeRule
+	ordinal int
+	what    rules.Observation
+}
+
 // settle takes in what a rule has left in its case and empties it. may says
 // whether enough is known for the rule to block.
 func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
@@ -60,7 +67,7 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 	}
 	for _, o := range c.Observations {
 		o.At, o.Client = g.batch.Time, g.id
-		g.engine.observe(a, o)
+		g.observed = append(g.observed, pendingObservation{a, ordinal, o})
 	}
 	c.Reset()
 }
