@@ -9,6 +9,7 @@ func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
 		hotPartitionSpec(),
+		tombstoneSpikeSpec(),
 		compactedEventStreamSpec(),
 	}
 }

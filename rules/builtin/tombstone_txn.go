@@ -8,7 +8,9 @@ func (t *tombstone) Watch(w *rules.Watch, ev rules.Event) { watchTransactions(w,
 // Tick gives up on transactions that nobody has seen end.
 func (t *tombstone) Tick(w *rules.Watch) { tickTransactions(w, reportOutcome) }
 
-func (s tombstones) written() heldFacts { return heldFacts{s.epoch, s.topic.Name, s.partition, s.count} }
+func (s tombstones) written() heldFacts {
+	return heldFacts{s.epoch, s.topic.Name, s.partition, s.count}
+}
 
 // takes is false: each batch is told by itself.
 func (tombstones) takes(tombstones) bool { return false }
