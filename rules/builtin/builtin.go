@@ -10,6 +10,7 @@ func Specs() []rules.Spec {
 		tombstoneSpec(),
 		hotPartitionSpec(),
 		tombstoneSpikeSpec(),
+		emptyValueSpec(),
 		compactedEventStreamSpec(),
 	}
 }

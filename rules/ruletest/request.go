@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -152,6 +153,11 @@ func (s *stage) text(word string) []byte {
 			s.t.Fatalf("no section %q", name)
 		}
 		return []byte(strings.TrimRight(text, "\n"))
+	}
+	if digits, ok := strings.CutPrefix(word, "0x"); ok {
+		b, err := hex.DecodeString(digits)
+		s.must(err)
+		return b
 	}
 	switch word {
 	case "null":
