@@ -43,7 +43,11 @@ func emptyKindOf(value []byte) emptyKind {
 		return zeroBytes
 	}
 	switch value[0] {
-	case '{', '[', 'n', '"', ' ', '\t', '\r', '\n':
+	case '{', '[':
+		if endsInNull(value) {
+			return textKind(value)
+		}
+	case 'n', '"', ' ', '\t', '\r', '\n':
 		return textKind(value)
 	case 0:
 		switch {

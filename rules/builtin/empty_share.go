@@ -28,8 +28,9 @@ const (
 	// stands. A few values that are not empty say little of a client where one
 	// value in twenty is.
 	topicWeighs = 100
-	// denyAfter times `learn` values must be known before one is refused.
-	denyAfter = 10
+	// firmAfter times `learn` values of a topic show what is usual there: then an
+	// empty one may be refused, and what is reported is not learnt.
+	firmAfter = 10
 	// streakPause ends what goes on.
 	streakPause = time.Hour
 
@@ -114,9 +115,16 @@ func (m *emptyMemory) learn(k *emptyKnobs, who topicClient, at time.Time, seen *
 		own = &emptyShare{}
 		m.pairs.Put(who, own)
 	}
-	all.learn(k, at, seen)
-	own.learn(k, at, seen)
+	news := *seen
+	if !k.firm(all.values) {
+		news.reported = [emptyClasses]int{} // perhaps it is usual
+	}
+	all.learn(k, at, &news)
+	own.learn(k, at, &news)
 }
+
+// firm says whether so many values of a topic show what is usual there.
+func (k *emptyKnobs) firm(values int) bool { return values >= firmAfter*k.Learn }
 
 // learn takes in a batch. What is reported is not learnt, or it would pass for
 // usual after the tenth in a thousand; what goes on for `adopt_after` is, unless

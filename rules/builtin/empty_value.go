@@ -21,7 +21,8 @@ type emptyKnobs struct {
 	// Share of empty values, from 0 to 1, beyond which they are usual.
 	UsualFraction float64 `yaml:"usual_fraction" min:"0" max:"1"`
 	// How many values of a topic must be known before an empty one is reported;
-	// ten times as many before one is refused.
+	// ten times as many before one is refused, and before reported ones are no
+	// longer taken for what may be usual.
 	Learn int `yaml:"learn" min:"1"`
 	// What is reported and goes on for so long counts as usual from then on.
 	AdoptAfter time.Duration `yaml:"adopt_after" min:"1m"`
@@ -133,7 +134,7 @@ func (e *emptyValue) found(c *rules.Case, b *rules.Batch, r *rules.Record, kind 
 	if len(first.keys) < namedKeys {
 		first.keys = append(first.keys, key)
 	}
-	if class == surelyEmpty && s.before.values >= denyAfter*e.Learn {
+	if class == surelyEmpty && e.firm(s.before.values) {
 		c.Deny(e.denial(b, r, kind, key))
 	}
 }

@@ -1,6 +1,9 @@
 package builtin
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Bounds of what nullJSON looks at; what is larger counts as saying something.
 const (
@@ -50,8 +53,8 @@ func nullJSON(text []byte) bool {
 // endsInNull says whether nothing but ends of objects and arrays comes behind a
 // null or the beginning of one.
 func endsInNull(text []byte) bool {
-	for i := len(text) - 1; i >= 0; i-- {
-		switch text[i] {
+	for _, c := range slices.Backward(text) {
+		switch c {
 		case '}', ']', ' ', '\t', '\r', '\n':
 		case 'l', '{', '[':
 			return true

@@ -52,8 +52,8 @@ type spike struct {
 	topic rules.Topic
 	sign  sign
 	since time.Time
-	last  time.Time // when something was deleted
-	seen  time.Time // when the window last showed it
+	last  time.Time // when something was deleted in such a window
+	seen  time.Time // when a window was one last; behind last, until that has left it
 	told  int64     // bucket in which it was told last
 }
 
@@ -93,11 +93,11 @@ func (m *spikeMemory) count(k *spikeKnobs, at time.Time, d *damage) (spikeStory,
 	case t.spike == nil:
 		t.begin(k, s, at)
 		m.spikes[t.name] = t
-	case s != noSpike && at.After(t.spike.seen):
-		t.spike.seen = at
+	case s != noSpike && at.After(t.spike.last):
+		t.spike.last, t.spike.seen = at, later(t.spike.seen, at)
 	}
 	t.spike.topic = d.topic
-	if t.spike.told == t.rate.head {
+	if s == noSpike || t.spike.told == t.rate.head {
 		return spikeStory{}, false
 	}
 	t.spike.told = t.rate.head
@@ -108,9 +108,6 @@ func (m *spikeMemory) count(k *spikeKnobs, at time.Time, d *damage) (spikeStory,
 func (t *topicDeletes) record(at time.Time, d *damage) {
 	if t.spike != nil {
 		t.spike.merge(&d.tally)
-		if at.After(t.spike.last) {
-			t.spike.last = at
-		}
 		return
 	}
 	if passed := t.rate.number(at) - t.turned; t.newer == nil || passed >= rateBuckets {
@@ -121,6 +118,13 @@ func (t *topicDeletes) record(at time.Time, d *damage) {
 		t.newer, t.turned = &tally{}, t.rate.number(at)
 	}
 	t.newer.merge(&d.tally)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // begin makes a spike of what the tallies hold. What it does is not learnt.

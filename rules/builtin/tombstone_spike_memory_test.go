@@ -65,7 +65,7 @@ func TestTransactionsHoldOneDamageForATopic(t *testing.T) {
 		t.Fatalf("told %+v", told)
 	}
 	see(end(301*time.Second, 7, 0, false))
-	if len(told) != 1 || state.(*heldBack[*damage]).held != nil && len(state.(*heldBack[*damage]).held) != 0 {
+	if len(told) != 1 || len(state.(*heldBack[*damage]).held) != 0 {
 		t.Errorf("told %d, state %+v", len(told), state)
 	}
 }
