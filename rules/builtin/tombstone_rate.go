@@ -21,6 +21,7 @@ type writes struct{ records, tombstones int }
 type deleteRate struct {
 	bucket time.Duration
 	head   int64 // number of the newest bucket since 1970
+	first  int64 // and of the first that saw anything
 	recent [rateBuckets]writes
 	usual  usualWrites
 	// While frozen, what leaves the window is not usual: it is summed up apart.
@@ -41,6 +42,7 @@ type usualWrites struct {
 func newDeleteRate(k *spikeKnobs, at time.Time) deleteRate {
 	r := deleteRate{bucket: k.Window / rateBuckets}
 	r.head = r.number(at)
+	r.first = r.head
 	return r
 }
 
@@ -52,7 +54,9 @@ func (r *deleteRate) advance(k *spikeKnobs, at time.Time) {
 	for range min(steps, rateBuckets) {
 		r.head++
 		last := &r.recent[r.head%rateBuckets]
-		r.leaves(k, *last, 1)
+		if r.head-rateBuckets >= r.first {
+			r.leaves(k, *last, 1)
+		}
 		*last = writes{}
 	}
 	if steps > rateBuckets { // nothing was written meanwhile

@@ -96,7 +96,10 @@ func (s *spikeStory) usualText() string {
 	case n < 1:
 		return "usual is less than one " + span
 	}
-	return "usual are " + roundText(int(math.Round(n))) + " " + span
+	if text := roundText(int(math.Round(n))); text != "1" {
+		return "usual are " + text + " " + span
+	}
+	return "usual is one " + span
 }
 
 func (s *spikeStory) evidence() rules.Evidence {
