@@ -8,9 +8,9 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
-		hotPartitionSpec(),
 		tombstoneSpikeSpec(),
 		emptyValueSpec(),
+		hotPartitionSpec(),
 		compactedEventStreamSpec(),
 	}
 }
