@@ -34,6 +34,7 @@ type Engine struct {
 	sinks             []*sink.Queue
 	scan              records.Limits
 	refuseUndecodable bool
+	fetchRecords      string // inspect.fetch_records
 	undecodable       *activeRule
 	limits            Limits
 	meter             Meter
@@ -69,8 +70,8 @@ func New(o Options) (*Engine, error) {
 		cluster: o.Cluster, specs: o.Specs, topics: o.Topics,
 		refusals: state.NewRefusals(o.Limits.Refusals), ring: sink.NewRing(o.Limits.Findings),
 		scan:              records.Limits{MaxDecompressed: int(o.Inspect.MaxDecompressed), MaxRatio: o.Inspect.MaxRatio},
-		refuseUndecodable: o.Inspect.OnUndecodable == "refuse",
-		limits:            o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
+		refuseUndecodable: o.Inspect.OnUndecodable == "refuse", fetchRecords: o.Inspect.FetchRecords,
+		limits: o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
 		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
 		shared: map[string]rules.Store{},
 	}
@@ -134,7 +135,7 @@ func (e *Engine) sharedOf(id string, s rules.Sharer) rules.Store {
 }
 
 // Gate gives a session what it needs to have its requests judged.
-func (e *Engine) Gate() *Gate { return &Gate{engine: e} }
+func (e *Engine) Gate() *Gate { return &Gate{inspector: inspector{engine: e}} }
 
 // Wants says whether any watcher listens to this kind of event. Where none
 // does, the event need not even be made.
