@@ -30,6 +30,7 @@ type Engine struct {
 	specs             []rules.Spec
 	topics            *state.Topics
 	refusals          *state.Refusals
+	fetches           *state.FetchSessions
 	ring              *sink.Ring
 	sinks             []*sink.Queue
 	scan              records.Limits
@@ -68,7 +69,7 @@ func New(o Options) (*Engine, error) {
 	o.Limits.setDefaults()
 	e := &Engine{
 		cluster: o.Cluster, specs: o.Specs, topics: o.Topics,
-		refusals: state.NewRefusals(o.Limits.Refusals), ring: sink.NewRing(o.Limits.Findings),
+		refusals: state.NewRefusals(o.Limits.Refusals), fetches: state.NewFetchSessions(o.Topics, 0, 0), ring: sink.NewRing(o.Limits.Findings),
 		scan:              records.Limits{MaxDecompressed: int(o.Inspect.MaxDecompressed), MaxRatio: o.Inspect.MaxRatio},
 		refuseUndecodable: o.Inspect.OnUndecodable == "refuse", fetchRecords: o.Inspect.FetchRecords,
 		limits: o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
@@ -185,6 +186,9 @@ func (e *Engine) ask(q rules.Question, now time.Time) {
 // Refusals remembers what was refused, for five minutes.
 func (e *Engine) Refusals() *state.Refusals { return e.refusals }
 
+// FetchSessions knows what consumers read; the proxy fills it.
+func (e *Engine) FetchSessions() *state.FetchSessions { return e.fetches }
+
 // Findings keeps the last findings, for queries and streams.
 func (e *Engine) Findings() *sink.Ring { return e.ring }
 
@@ -240,13 +244,15 @@ func (e *Engine) Stores() []StoreSize {
 		{"topics", e.topics.Len(), e.topics.Evicted()},
 		{"refusals", e.refusals.Len(), e.refusals.Evicted()},
 		watch,
+		{"fetch_sessions", e.fetches.Len(), e.fetches.Evicted()},
 	}
+	fixed := len(sizes)
 	e.configuring.Lock()
 	defer e.configuring.Unlock()
 	for id, s := range e.shared {
 		sizes = append(sizes, StoreSize{id, s.Len(), s.Evicted()})
 	}
-	slices.SortFunc(sizes[3:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(sizes[fixed:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
 	return sizes
 }
 
