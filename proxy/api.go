@@ -24,7 +24,7 @@ var handlers [numAPIs]handler
 func init() {
 	handlers = [numAPIs]handler{
 		protocol.Produce:                 {onRequest: onProduce},
-		protocol.Fetch:                   {onAnswer: onFetchAnswer},
+		protocol.Fetch:                   {onRequest: onFetch},
 		protocol.Metadata:                {onAnswer: onMetadataAnswer},
 		protocol.FindCoordinator:         {onAnswer: onEndpoints},
 		protocol.SaslHandshake:           {onRequest: onSaslHandshake},

@@ -102,6 +102,15 @@ func (s *FetchSessions) Forget(broker string, id int32) {
 	}
 }
 
+// End ends a session that has a name.
+func (s *FetchSessions) End(f *FetchSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.name.id != 0 && !f.gone {
+		s.removeLocked(f)
+	}
+}
+
 // Drop ends a session, unless it has a name.
 func (s *FetchSessions) Drop(f *FetchSession) {
 	s.mu.Lock()
