@@ -247,6 +247,8 @@ func TestNobodyWaitsForWhoLooksIntoAnswers(t *testing.T) {
 			arrived := make(chan struct{})
 			f := &reading{sample: func([]byte) { <-arrived }}
 			r := newRigWith(t, []rules.Spec{f.spec(sampling)}, nil)
+			release := sync.OnceFunc(func() { close(arrived) })
+			t.Cleanup(release)
 			batch := batchOf(records.None, incompressible("long", long))
 			rest := fetchedTopic("users", 0, make([]byte, 10))
 			if name != "in the window" {
@@ -259,7 +261,7 @@ func TestNobodyWaitsForWhoLooksIntoAnswers(t *testing.T) {
 			raw := fakebroker.AppendResponse(nil, protocol.Fetch, 11, 1, body)
 			end := bytes.Index(raw, batch) + len(batch)
 			got := readAll(t, c.Conn(), end) // hangs if it waits for the rule
-			close(arrived)
+			release()
 			got = append(got, readAll(t, c.Conn(), len(raw)-end)...)
 			if !bytes.Equal(got, raw) {
 				t.Error("the answer differs")

@@ -2,6 +2,8 @@ package state_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -332,5 +334,47 @@ func TestPartitionsComeInOrder(t *testing.T) {
 	list := events[0].(rules.Fetched).Partitions
 	if len(list) != 50 || !slices.IsSortedFunc(list, func(a, b rules.FetchedPartition) int { return int(a.Partition - b.Partition) }) || list[49].HighWatermark != 49 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// Whatever requests say, a session reads what a plain map would.
+func TestFetchSessionAgreesWithAMap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
+	want := map[string]int64{} // topic/partition to offset
+	for round := range 2000 {
+		full := random.IntN(4) == 0
+		if full {
+			clear(want)
+		}
+		f.Begin(full, uint64(round)) // each from another connection, so that all of it is told
+		for range random.IntN(12) {
+			topic, p := fmt.Sprint("t", random.IntN(3)), int32(random.IntN(8))
+			name := fmt.Sprint(topic, "/", p)
+			if full || random.IntN(3) > 0 {
+				f.Ask(named(topic), p, int64(round))
+				want[name] = int64(round)
+			} else if _, ok := want[name]; ok && want[name] != int64(round) { // clients do not do both in one request
+				f.Forget(named(topic), p)
+				delete(want, name)
+			}
+		}
+		f.End(full)
+		for p := range int32(8) {
+			for topic := range 3 {
+				f.Answer(named(fmt.Sprint("t", topic)), rules.FetchedPartition{Partition: p, HighWatermark: 1})
+			}
+		}
+		got := map[string]int64{}
+		events, _ := f.News(at(time.Duration(round)*time.Minute), billing, state.FetchNews{Progress: true})
+		for _, ev := range events {
+			ev := ev.(rules.Fetched)
+			for _, p := range ev.Partitions {
+				got[fmt.Sprint(ev.Topic, "/", p.Partition)] = p.FetchOffset
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("round %d: %v, want %v", round, got, want)
+		}
 	}
 }
