@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,14 +12,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"warder/configs"
 	"warder/protocol"
 	"warder/protocol/records"
+	"warder/proxy/embedded"
 	"warder/rules"
 	"warder/test/fakebroker"
 )
@@ -26,7 +30,8 @@ import (
 // fetchVersions are those at which the form of Fetch or what is in it changes.
 var fetchVersions = []int16{4, 7, 11, 12, 13, 16, 18}
 
-// reading is a rule that wants to know all there is to know about reading.
+// reading is a rule that wants to know all there is to know about reading, and
+// nothing of what is written.
 type reading struct {
 	sample func(value []byte) // called outside the lock
 
@@ -36,6 +41,9 @@ type reading struct {
 }
 
 func (f *reading) Sample(_ *rules.Case, b *rules.Batch, r *rules.Record) {
+	if !b.Fetched {
+		return
+	}
 	if f.sample != nil {
 		f.sample(r.Value)
 	}
@@ -521,6 +529,75 @@ func TestLargeFetchRequestIsNotRead(t *testing.T) {
 	c.Do(fetchRequest(11, 0, -1, many...))
 	if n := testutil.ToFloat64(r.metrics.uninspected.WithLabelValues("too_large")); n != 1 || len(f.readers(t, 500)) != 500 {
 		t.Errorf("%v counted", n)
+	}
+}
+
+// A client library as it is: newest version, fetch sessions, large answers.
+func TestConsumerIsFollowed(t *testing.T) {
+	cluster, err := embedded.Start(t.Context(), embedded.Options{Topics: []embedded.Topic{{Name: "orders", Partitions: 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	f := &reading{}
+	r := startRig(t, nil, cluster.Bootstrap(), []rules.Spec{f.spec(sampling, watching...)}, fetchRecords("all"))
+	const total = 90
+	client := func(id string, opts ...kgo.Opt) *kgo.Client {
+		cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(r.addr()), kgo.ClientID(id))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cl.Close)
+		return cl
+	}
+	producer := client("shop", kgo.DefaultProduceTopic("orders"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for i := range total {
+		value := incompressible(fmt.Sprint("v", i, " "), 3000)
+		if err := producer.ProduceSync(t.Context(), &kgo.Record{Partition: int32(i % 3), Value: []byte(value)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	consumer := client("billing", kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
+	got := map[string]bool{}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for len(got) < total {
+		fetches := consumer.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) { got[fmt.Sprintf("orders/%d %.10s", rec.Partition, rec.Value)] = true })
+	}
+	if readers := f.readers(t, 1); readers[0] != "billing orders" {
+		t.Errorf("readers %v", readers)
+	}
+	eventually(t, "the client to be at the end of every partition", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		at := map[int32]rules.FetchedPartition{}
+		for _, ev := range f.events {
+			if ev, ok := ev.(rules.Fetched); ok {
+				for _, p := range ev.Partitions {
+					at[p.Partition] = p
+				}
+			}
+		}
+		for p := range int32(3) {
+			if at[p].FetchOffset != total/3 || at[p].HighWatermark != total/3 {
+				return false
+			}
+		}
+		return true
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.seen {
+		if strings.HasPrefix(s, "orders/") && !got[s] {
+			t.Errorf("rules were shown %q, which nobody got", s)
+		}
+	}
+	if len(f.seen) < rules.SamplesPerSecond {
+		t.Errorf("rules were shown %d records", len(f.seen))
 	}
 }
 
