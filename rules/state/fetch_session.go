@@ -264,13 +264,18 @@ func (f *FetchSession) find(topic FetchTopic) *fetchedTopic {
 
 // find searches the partitions that were there before this request.
 func (t *fetchedTopic) find(partition int32) *fetchedPart {
-	i, ok := slices.BinarySearchFunc(t.parts[:t.sorted], partition, func(p fetchedPart, number int32) int {
-		return cmp.Compare(p.Partition, number)
-	})
-	if !ok {
+	from, to := 0, t.sorted
+	for from < to { // slices.BinarySearchFunc would copy what it compares
+		if middle := (from + to) / 2; t.parts[middle].Partition < partition {
+			from = middle + 1
+		} else {
+			to = middle
+		}
+	}
+	if from == t.sorted || t.parts[from].Partition != partition {
 		return nil
 	}
-	return &t.parts[i]
+	return &t.parts[from]
 }
 
 // take takes room for a topic or partition, if there is any.

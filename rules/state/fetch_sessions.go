@@ -8,8 +8,8 @@ import (
 
 // The usual limits of FetchSessions: how many sessions have a name, and how many
 // topics and partitions all of them hold. Brokers keep 1,000 sessions each
-// (max.incremental.fetch.session.cache.slots). A session takes about 500 bytes, a
-// partition 64 to 128 and a topic about 300, which makes 45 MB at worst.
+// (max.incremental.fetch.session.cache.slots). A session takes about 600 bytes, a
+// partition 64 to 128 and a topic about 200, which makes 25 MB when it is full.
 const (
 	DefaultFetchSessions   = 10_000
 	DefaultFetchPartitions = 200_000

@@ -378,3 +378,25 @@ func TestFetchSessionAgreesWithAMap(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkFetchSession is a full request for 100 partitions and its answer, as
+// clients without fetch sessions send them; the figure that counts is ns/partition.
+func BenchmarkFetchSession(b *testing.B) {
+	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
+	orders := named("orders")
+	n := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		f.Begin(true, 1)
+		for p := range int32(100) {
+			f.Ask(orders, p, n)
+		}
+		f.End(true)
+		f.News(at(0), billing, state.FetchNews{Reads: true})
+		for p := range int32(100) {
+			f.Answer(orders, rules.FetchedPartition{Partition: p, HighWatermark: n})
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/partition")
+}
