@@ -104,8 +104,9 @@ type Inspect struct {
 	// Most times its compressed size one record batch may expand to; its first 8 MiB are
 	// free. 2-100000.
 	MaxRatio int `yaml:"max_ratio" min:"2" max:"100000"`
-	// Largest message other than Produce and Fetch that is decoded; larger ones pass
-	// undecoded, or are refused when addresses in them would need rewriting. 64KiB-64MiB.
+	// Largest message other than a Produce request and the answer to Fetch that is decoded;
+	// larger ones pass undecoded, or are refused when addresses in them would need rewriting.
+	// 64KiB-64MiB.
 	MaxMessage Size `yaml:"max_message" min:"64KiB" max:"64MiB"`
 }
 
