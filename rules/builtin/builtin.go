@@ -8,5 +8,9 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		tombstoneSpikeSpec(),
+		emptyValueSpec(),
+		hotPartitionSpec(),
+		compactedEventStreamSpec(),
 	}
 }
