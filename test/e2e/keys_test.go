@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 )
@@ -82,16 +81,16 @@ func (s *side) writeByDefault(topic string) {
 	}
 }
 
-// mixed waits for the finding that names these partitioners, in order, and the clients.
+// mixed waits for the finding that names these partitioners and the clients.
 func mixed(topic string, partitioners []string, sides ...*side) {
 	var clients []string
 	for _, s := range sides {
 		clients = append(clients, "e2e-"+s.client+" ")
 	}
 	f := sides[0].await("partitioner-mix", topic, "critical", clients...)
-	slices.Sort(partitioners)
-	if got := fmt.Sprint(f.Evidence["partitioners"]); got != fmt.Sprint(partitioners) {
-		sides[0].fail("partitioners %s, not %v: %+v", got, partitioners, f)
+	got, _ := f.Evidence["partitioners"].([]any)
+	if len(got) != len(partitioners) || !slices.Contains(got, any(partitioners[0])) || !slices.Contains(got, any(partitioners[1])) {
+		sides[0].fail("partitioners %v, not %v: %+v", got, partitioners, f)
 	}
 }
 
