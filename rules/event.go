@@ -34,6 +34,7 @@ const (
 	KindPartitionerFound
 	KindKeysMoved
 	KindSchemaSubjects
+	KindKeyFormatChanged
 
 	// NumKinds bounds the values above.
 	NumKinds

@@ -104,6 +104,8 @@ type PartitionsAdded struct {
 	Client        *Identity // who added them, or whose Metadata shows it
 	Topic         string
 	Before, After int32
+	// Asked says that the client asked for them, with CreatePartitions.
+	Asked bool
 	// Known and Moving are how many of the keys that were seen lately there
 	// are, and how many of them the change sends to another partition; 0 when
 	// nothing is known of the topic's keys.

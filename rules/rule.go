@@ -142,6 +142,9 @@ const (
 	NeedSamples
 	// NeedFetched: samples of what consumers fetch as well.
 	NeedFetched
+	// NeedKeys: the keys of all records are followed, for PartitionerFound,
+	// KeysMoved and KeyFormatChanged, and Batch.Seen is set.
+	NeedKeys
 )
 
 // Has says whether n includes all of m.

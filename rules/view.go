@@ -41,6 +41,9 @@ type Batch struct {
 	// Fetched says that the batch is on its way to a consumer, which Identity
 	// describes then: who wrote it is not known. Only SampleRule sees such.
 	Fetched bool
+	// Seen is how many partitions the topic has as the client last saw it in
+	// Metadata, which is what it chooses partitions by. With NeedKeys.
+	Seen PartitionsSeen
 	// Weight is how many records the current sample stands for, see
 	// SampleRule.
 	Weight int
@@ -48,6 +51,15 @@ type Batch struct {
 	before Pair
 	hash   uint64 // of the key of the record with Index hashed-1
 	hashed int
+}
+
+// PartitionsSeen is how many partitions a client takes a topic to have.
+type PartitionsSeen struct {
+	// Now is 0 while it is not known.
+	Now int32
+	// Before is another number that the client saw within the last ten
+	// minutes and may still go by; 0 when there is none.
+	Before int32
 }
 
 // Begin is for the engine: it turns to the next batch.

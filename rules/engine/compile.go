@@ -17,6 +17,7 @@ const (
 type ruleSet struct {
 	// active holds the rules that are not off, in the order of the table.
 	active       []*activeRule
+	keys         bool // one of them needs keys
 	interests    [rules.NumKinds][]interest
 	suppressions []suppression
 }
@@ -86,6 +87,7 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 		}
 		a.slot = len(set.active)
 		set.active = append(set.active, a)
+		set.keys = set.keys || spec.Needs.Has(rules.NeedKeys)
 		for _, w := range spec.Watches {
 			set.interests[w.Kind] = append(set.interests[w.Kind], interest{a, w.By})
 		}

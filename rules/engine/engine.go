@@ -30,6 +30,7 @@ type Engine struct {
 	specs             []rules.Spec
 	topics            *state.Topics
 	refusals          *state.Refusals
+	keys              *state.Keys
 	ring              *sink.Ring
 	sinks             []*sink.Queue
 	scan              records.Limits
@@ -73,6 +74,9 @@ func New(o Options) (*Engine, error) {
 		limits:            o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
 		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
 		shared: map[string]rules.Store{},
+	}
+	if e.keys = o.Keys; e.keys == nil {
+		e.keys = state.NewKeys(o.Topics, 0)
 	}
 	if e.now == nil {
 		e.now = time.Now
@@ -239,13 +243,14 @@ func (e *Engine) Stores() []StoreSize {
 		{"topics", e.topics.Len(), e.topics.Evicted()},
 		{"refusals", e.refusals.Len(), e.refusals.Evicted()},
 		watch,
+		{"keys", e.keys.Len(), e.keys.Evicted()},
 	}
 	e.configuring.Lock()
 	defer e.configuring.Unlock()
 	for id, s := range e.shared {
 		sizes = append(sizes, StoreSize{id, s.Len(), s.Evicted()})
 	}
-	slices.SortFunc(sizes[3:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(sizes[4:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
 	return sizes
 }
 

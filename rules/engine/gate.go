@@ -30,6 +30,7 @@ type Gate struct {
 	batch    rules.Batch
 	part     protocol.ProducePartition
 	scanner  records.Scanner
+	keys     *state.KeyBatch // lent while a request with keys is judged, else nil
 	judged   judged
 	keep     bool
 	pending  []pendingReport // until it is clear what becomes of the request
@@ -48,6 +49,7 @@ type plan struct {
 	may    []bool       // for each of rules: whether enough is known to block
 	needs  rules.Needs  // of all rules together
 
+	keyed   keyedPlan
 	sampler sampler // of what this client writes to this topic
 	written written // since that was told last
 }
@@ -140,6 +142,7 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 		g.judgePartition()
 	}
 	verdict := g.conclude(req)
+	g.returnKeys()
 	g.scanner.Release() // an idle session holds no output buffer, and no view of the request
 	return verdict
 }
@@ -182,7 +185,7 @@ func (g *Gate) sync(id *rules.Identity) {
 	g.set, g.id = set, id
 	g.client, g.produces = nil, false
 	for _, a := range set.active {
-		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil || a.sample != nil) {
+		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil || a.sample != nil || a.spec.Needs.Has(rules.NeedKeys)) {
 			g.client, g.produces = append(g.client, a), true
 		}
 	}
@@ -201,7 +204,9 @@ func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
 	}
 	p := g.newPlan(string(name), known)
 	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
-		p.sampler, p.written = before.sampler, before.written
+		wanted := p.keyed.wanted
+		p.sampler, p.written, p.keyed = before.sampler, before.written, before.keyed
+		p.keyed.wanted = wanted
 	}
 	g.plans[p.topic.Name] = p
 	return p
@@ -220,6 +225,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 			continue
 		}
 		p.rules = append(p.rules, a)
+		p.keyed.wanted = p.keyed.wanted || a.spec.Needs.Has(rules.NeedKeys)
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
 		if a.record != nil {

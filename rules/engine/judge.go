@@ -101,8 +101,9 @@ func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 		}
 	}()
 	g.batch.Begin(h)
-	if len(p.record) > 0 || len(p.sample) > 0 && p.sampler.wants(h) {
-		if err := g.walk(p); err != nil {
+	keys := g.followKeys(p, h)
+	if len(p.record) > 0 || keys || len(p.sample) > 0 && p.sampler.wants(h) {
+		if err := g.walk(p, keys); err != nil {
 			return reasonOf(err)
 		}
 	}
@@ -113,6 +114,9 @@ func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 		}
 	}
 	g.inCharge = nil
+	if keys {
+		g.settleKeys(p)
+	}
 	g.judged.batches++
 	g.judged.records += g.batch.Records
 	return ""
@@ -141,8 +145,10 @@ func (g *Gate) forget(p *plan) {
 	}
 }
 
-// walk calls the rules for every record of the batch that they look at.
-func (g *Gate) walk(p *plan) error {
+// walk calls the rules for every record of the batch that they look at, and
+// collects its keys. Those are views of the scanner's output, which lasts until
+// the next batch.
+func (g *Gate) walk(p *plan, keys bool) error {
 	n := 0
 	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
 		n++
@@ -151,6 +157,9 @@ func (g *Gate) walk(p *plan) error {
 			call := &p.record[i]
 			g.inCharge = call.of
 			call.rule.Record(call.c, &g.batch, (*rules.Record)(r))
+		}
+		if keys && len(r.Key) > 0 {
+			g.keys.Add(g.batch.KeyHash((*rules.Record)(r)), r.Key)
 		}
 		if len(p.sample) > 0 {
 			if g.batch.Weight = p.sampler.take(); g.batch.Weight > 0 {

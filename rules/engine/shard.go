@@ -95,7 +95,7 @@ func (s *shard) take(env envelope) {
 	set := s.engine.live.Load()
 	s.tellGap(set, env.event.When())
 	for _, in := range set.interests[env.event.Kind()] {
-		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID {
+		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID || !in.rule.match.concerns(env.event) {
 			continue
 		}
 		k := keyed{in, s.statesOf(in), env.key}
