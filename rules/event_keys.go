@@ -60,14 +60,17 @@ func (e PartitionerFound) Key(k KeyKind) string { return topicKey(k, e.Topic) }
 func (e PartitionerFound) Concerns() (string, []*Identity) { return e.Topic, []*Identity{e.Client} }
 
 // KeysMoved says that a client writes keys to other partitions than those they
-// were on, though the number of partitions has not changed. It comes at most once
-// a second for each client and topic.
+// were on, though the number of partitions has not changed. It comes for each
+// batch that shows such keys, at most MovedPerSecond times a second for each
+// client and topic.
 type KeysMoved struct {
 	At     time.Time
 	Client *Identity
 	Topic  string
 	// Partitions of the topic as the client last saw it.
 	Partitions int32
+	// TopicPartitions is how many anybody saw last; 0 when that is not known.
+	TopicPartitions int32
 	// One of the keys as KeyText writes it, and its beginning for a rule that
 	// may reveal it.
 	KeyText, Shown string
@@ -86,8 +89,11 @@ type KeysMoved struct {
 	InUse []string
 }
 
-// MovedHashes bounds KeysMoved.Hashes.
-const MovedHashes = 16
+// MovedHashes bounds KeysMoved.Hashes, MovedPerSecond how often it comes.
+const (
+	MovedHashes    = 16
+	MovedPerSecond = 32
+)
 
 // Kind is KindKeysMoved.
 func (KeysMoved) Kind() Kind { return KindKeysMoved }

@@ -8,5 +8,8 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		keyDriftSpec(),
+		partitionerMixSpec(),
+		partitionCountChangeSpec(),
 	}
 }

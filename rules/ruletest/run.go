@@ -86,6 +86,8 @@ type client struct {
 	gate     *engine.Gate
 	producer int64
 	seq      map[string]int32
+	saw      map[string]int // partitions by topic, as in Metadata
+	turn     int            // of `by turns`
 }
 
 func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {

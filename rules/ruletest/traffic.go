@@ -81,6 +81,8 @@ var verbs = map[string]func(*stage, *client, []string){
 	"alters":     (*stage).alterTopic,
 	"subscribes": (*stage).subscribe,
 	"reads":      (*stage).readTopic,
+	"saw":        (*stage).sawPartitions,
+	"adds":       (*stage).addPartitions,
 }
 
 // repeated gives the lines of text that say something, those between `repeat N
@@ -162,7 +164,7 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
-		identity: id, gate: s.engine.Gate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{},
+		identity: id, gate: s.engine.Gate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{}, saw: map[string]int{},
 	}
 }
 

@@ -214,6 +214,12 @@ func (k *Keys) view(instance, of uint64, topic string, now time.Time) partitionV
 	return partitionView{}
 }
 
+// partitions is how many partitions a topic has by the latest that anybody saw.
+func (k *Keys) partitions(topic string) int32 {
+	c, _ := k.counts.find(xxhash.Sum64String(topic))
+	return c.now
+}
+
 // Bytes is what the store takes, by its own account, without what Go adds.
 func (k *Keys) Bytes() int {
 	k.mu.Lock()

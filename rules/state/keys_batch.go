@@ -130,11 +130,11 @@ func (b *KeyBatch) try(w *KeyWriter, n, before int32) {
 
 // tryOne is one more key of an open trial.
 func (b *KeyBatch) tryOne(w *KeyWriter, key []byte, n, before int32) {
-	b.sampleFormat(w, key)
 	w.try(key, b.partition, n, before)
 	if news, was := w.conclude(b.now, n, before); news {
 		b.events = append(b.events, w.foundEvent(b.example(key, n), b.now, n, was))
 	}
+	b.sampleFormat(w, key)
 }
 
 // compare looks whether a client still does what is known of it.
@@ -197,9 +197,9 @@ func (b *KeyBatch) place(w *KeyWriter, n int32) {
 		s.setWriter(w.fingerprint)
 		s.partition, s.minute = partition, minute
 	}
-	if w.moved += m.all; m.all > 0 && b.now.Sub(w.movedAt) >= time.Second {
+	if w.moved += m.all; m.all > 0 && w.mayTell(b.now) {
 		b.events = append(b.events, b.movedEvent(w, n, &m))
-		w.moved, w.movedAt = 0, b.now
+		w.moved = 0
 	}
 }
 
@@ -225,7 +225,7 @@ func (m *movedKeys) add(item *keyItem, s *keySlot) {
 func (b *KeyBatch) movedEvent(w *KeyWriter, n int32, m *movedKeys) rules.KeysMoved {
 	t := w.topic
 	ev := rules.KeysMoved{
-		At: b.now, Client: w.client, Topic: t.name, Partitions: n,
+		At: b.now, Client: w.client, Topic: t.name, Partitions: n, TopicPartitions: b.keys.partitions(t.name),
 		KeyText: rules.KeyText(m.key), Shown: rules.Excerpt(m.key, shownBytes),
 		From: int32(m.from.partition), To: b.partition, Ago: m.from.ago(minuteOf(b.now)),
 		Moved: w.moved, Hashes: slices.Clone(m.hashes[:min(m.all, len(m.hashes))]), InUse: t.inUse(b.now),

@@ -31,7 +31,7 @@ const (
 	noPartition = 1<<16 - 1 // partitions from here on are not followed
 	minSlots    = 1 << 8
 	maxSlots    = 1 << 16
-	growth      = 4 // from one size to the next
+	growth      = 2 // from one size to the next
 )
 
 func (s *keySlot) writer() uint16 { return uint16(s.tag >> writerShift & writerMask) }
@@ -81,7 +81,8 @@ func (t *keyTable) slots() int { return len(t.sets) * slotWays }
 func (t *keyTable) bytes() int { return t.slots() * slotBytes }
 
 // crowded says that keys begin to push each other out and a larger table exists.
-func (t *keyTable) crowded() bool { return t.used > t.slots()/2 && t.slots() < maxSlots }
+// At three eighths one key in 50 finds its set full.
+func (t *keyTable) crowded() bool { return t.used > t.slots()*3/8 && t.slots() < maxSlots }
 
 // touch gives the slot of a key, now the first of its set. It is empty but for
 // its tag if the key is new.

@@ -36,8 +36,9 @@ type KeyWriter struct {
 	customs int       // trials in a row that found no partitioner
 	left    int       // records until one is compared with what is known
 	told    time.Time // of uses
-	movedAt time.Time // when moved keys were told last
-	moved   int       // keys since
+	moved   int       // keys since moved ones were told last
+	second  int64     // that telling counts in
+	telling int       // how often they were told in it
 	format  keyFormat // most of its keys have
 	formats formatCounts
 }
@@ -93,6 +94,15 @@ func (w *KeyWriter) joined(id *rules.Identity, now time.Time) {
 	w.client = id
 	w.formats = formatCounts{}
 	w.reopen(now)
+}
+
+// mayTell says whether moved keys may be told of once more in this second.
+func (w *KeyWriter) mayTell(now time.Time) bool {
+	if second := now.Unix(); second != w.second {
+		w.second, w.telling = second, 0
+	}
+	w.telling++
+	return w.telling <= rules.MovedPerSecond
 }
 
 // writer finds a client among those that write to the topic.
