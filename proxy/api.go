@@ -35,6 +35,7 @@ func init() {
 		protocol.EndTxn:                  {onRequest: onEndTxn},
 		protocol.AlterConfigs:            {onRequest: onAlterConfigs},
 		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
+		protocol.CreatePartitions:        {onRequest: onCreatePartitions},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},
 		protocol.ShareFetch:              {onAnswer: onEndpoints},

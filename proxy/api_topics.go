@@ -65,6 +65,7 @@ func (s *Server) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopi
 		return
 	}
 	s.topics.Delete(t.Name) // whatever had the name before
+	s.engine.Keys().Forget(t.Name)
 	s.topics.Learn(t.Name, t.ID, max(t.Partitions, 0))
 	configs := t.Configs
 	if !t.Described {
@@ -89,6 +90,7 @@ func onDeleteTopics(s *session, rq *request) error {
 		for i := range deleted {
 			if name, ok := s.topicName([]byte(deleted[i].Name), deleted[i].ID); ok && deleted[i].ErrorCode == 0 {
 				s.srv.topics.Delete(name)
+				s.srv.engine.Keys().Forget(name)
 			}
 		}
 		s.srv.changed()
