@@ -20,7 +20,8 @@ func (e *Engine) FollowsKeys() bool {
 type keyedPlan struct {
 	wanted  bool             // by a rule
 	writer  *state.KeyWriter // nil until there is something to choose
-	retry   int64            // second before which it is not asked for again
+	heard   uint64           // state.Keys.News when it was asked for
+	retry   int64            // second before which it is not asked for again without news
 	keyless int              // batches without a key, one after the other
 }
 
@@ -37,11 +38,12 @@ func (g *Gate) followKeys(p *plan, h *records.Header) bool {
 		return false
 	}
 	if k.writer == nil || k.writer.Gone() {
-		second := g.batch.Time.Unix()
-		if k.writer == nil && second < k.retry {
+		second, news := g.batch.Time.Unix(), g.engine.keys.News()
+		if k.writer == nil && second < k.retry && news == k.heard {
 			return false
 		}
-		k.writer, k.retry = g.engine.keys.Writer(g.id, p.topic.Name, g.batch.Time), second+1
+		k.heard, k.retry = news, second+1
+		k.writer = g.engine.keys.Writer(g.id, p.topic.Name, g.batch.Time)
 		if k.writer == nil {
 			return false
 		}

@@ -214,6 +214,10 @@ func (k *Keys) view(instance, of uint64, topic string, now time.Time) partitionV
 	return partitionView{}
 }
 
+// News counts the numbers of partitions that were new to the store: while it
+// stands still, a Writer that was nil still is.
+func (k *Keys) News() uint64 { return k.counts.news.Load() }
+
 // partitions is how many partitions a topic has by the latest that anybody saw.
 func (k *Keys) partitions(topic string) int32 {
 	c, _ := k.counts.find(xxhash.Sum64String(topic))

@@ -2,6 +2,7 @@ package state
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ func (c *partitionCount) at(now time.Time) (n, before int32) {
 // everybody saw them: 65,536 entries of 24 bytes, 1.5 MiB, 4-way set-associative,
 // where the least recently used of a set goes first.
 type partitionCounts struct {
+	news atomic.Uint64 // numbers that were new
+
 	mu   sync.Mutex // guards the following
 	sets [][4]partitionCount
 }
@@ -59,6 +62,7 @@ func (c *partitionCounts) note(of uint64, n int32, now time.Time) partitionCount
 	defer c.mu.Unlock()
 	e := c.entry(of, n)
 	if e.now != n {
+		c.news.Add(1)
 		e.before, e.now, e.changed = e.now, n, now.Unix()
 	}
 	return *e
@@ -115,6 +119,7 @@ func (c *partitionCounts) entry(of uint64, n int32) *partitionCount {
 	if e, ok := c.touch(of); ok {
 		return e
 	}
+	c.news.Add(1)
 	set := c.set(of)
 	copy(set[1:], set[:3])
 	set[0] = partitionCount{of: of, now: n}
