@@ -158,7 +158,7 @@ func (g *Gate) walk(p *plan, keys bool) error {
 			g.inCharge = call.of
 			call.rule.Record(call.c, &g.batch, (*rules.Record)(r))
 		}
-		if keys && len(r.Key) > 0 {
+		if keys && len(r.Key) > 0 && len(r.Key) <= maxKey {
 			g.keys.Add(g.batch.KeyHash((*rules.Record)(r)), r.Key)
 		}
 		if len(p.sample) > 0 {

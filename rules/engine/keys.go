@@ -29,6 +29,10 @@ type keyedPlan struct {
 // for them, once that many had none.
 const keylessEvery = 16
 
+// maxKey is the longest key that is followed: six hashes of it are taken while
+// other sessions wait for the topic.
+const maxKey = 4096
+
 // followKeys prepares g.keys for a batch, and says whether its keys should be
 // collected.
 func (g *Gate) followKeys(p *plan, h *records.Header) bool {

@@ -1,4 +1,4 @@
 package state
 
 // CountsBytes is what the numbers of partitions take, whatever the limit.
-const CountsBytes = countSlots * countBytes
+const CountsBytes = 2 * countSlots * countBytes

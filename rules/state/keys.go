@@ -20,7 +20,7 @@ const DefaultKeysBytes = 64 << 20
 //
 // It never takes more than its limit: for each topic a table of 4 KiB to 1 MiB
 // (256 to 65,536 keys of 16 bytes), for each client that writes to it about 600
-// bytes, at most 512 of them; 1.5 MiB in all for numbers of partitions. Beyond
+// bytes, at most 512 of them; 3 MiB in all for numbers of partitions. Beyond
 // the limit a new topic takes the place of the one that was written to least
 // recently, to within one turn of the clock algorithm; a table grows only into
 // room that is free or that topics have which rested for ten minutes.
@@ -30,7 +30,8 @@ const DefaultKeysBytes = 64 << 20
 type Keys struct {
 	topics  *Topics
 	limit   int
-	counts  partitionCounts
+	counts  partitionCounts // of topics, as anybody saw them
+	seen    partitionCounts // of topics, as each client did
 	evicted atomic.Uint64
 	batches sync.Pool
 
@@ -79,7 +80,7 @@ func NewKeys(topics *Topics, limit int) *Keys {
 	if limit <= 0 {
 		limit = DefaultKeysBytes
 	}
-	k := &Keys{topics: topics, limit: limit, bytes: countSlots * countBytes, byName: map[string]*keyTopic{}}
+	k := &Keys{topics: topics, limit: limit, bytes: 2 * countSlots * countBytes, byName: map[string]*keyTopic{}}
 	k.batches.New = func() any { return &KeyBatch{keys: k} }
 	return k
 }
@@ -99,7 +100,7 @@ func (k *Keys) SawPartitions(id *rules.Identity, topic string, topicID [16]byte,
 	added, ok := k.sawTopic(topic, known, n, now)
 	added.Client = id
 	instance := instanceOf(id)
-	count := k.counts.note(instance^xxhash.Sum64String(topic), n, now)
+	count := k.seen.note(instance^xxhash.Sum64String(topic), n, now)
 	if t := k.topic(topic); t != nil {
 		t.sawPartitions(instance, count)
 	}
@@ -202,7 +203,7 @@ func (k *Keys) Writer(id *rules.Identity, topic string, now time.Time) *KeyWrite
 // view is how many partitions a client takes a topic to have: what it saw, else
 // what anybody did.
 func (k *Keys) view(instance, of uint64, topic string, now time.Time) partitionView {
-	if c, ok := k.counts.find(instance ^ of); ok {
+	if c, ok := k.seen.find(instance ^ of); ok {
 		return partitionView{count: c, seen: true}
 	}
 	if c, ok := k.counts.find(of); ok {
@@ -216,7 +217,7 @@ func (k *Keys) view(instance, of uint64, topic string, now time.Time) partitionV
 
 // News counts the numbers of partitions that were new to the store: while it
 // stands still, a Writer that was nil still is.
-func (k *Keys) News() uint64 { return k.counts.news.Load() }
+func (k *Keys) News() uint64 { return k.counts.news.Load() + k.seen.news.Load() }
 
 // partitions is how many partitions a topic has by the latest that anybody saw.
 func (k *Keys) partitions(topic string) int32 {

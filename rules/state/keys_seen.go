@@ -27,8 +27,8 @@ func (c *partitionCount) at(now time.Time) (n, before int32) {
 	return c.now, 0
 }
 
-// partitionCounts remembers how many partitions topics have, as clients and as
-// everybody saw them: 65,536 entries of 24 bytes, 1.5 MiB, 4-way set-associative,
+// partitionCounts remembers how many partitions topics have, as somebody saw
+// them: 65,536 entries of 24 bytes, 1.5 MiB, 4-way set-associative,
 // where the least recently used of a set goes first.
 type partitionCounts struct {
 	news atomic.Uint64 // numbers that were new
