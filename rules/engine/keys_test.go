@@ -10,6 +10,7 @@ import (
 	"warder/protocol"
 	"warder/protocol/records"
 	"warder/rules"
+	"warder/rules/builtin"
 	"warder/rules/engine"
 	"warder/rules/ruletest"
 	"warder/rules/state"
@@ -191,8 +192,8 @@ func TestFollowingKeysAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkKeys is the cost of following keys, the walk over the records
-// included: batches of 100 records with keys of 16 bytes out of a million, on the
+// BenchmarkKeys is the cost of all builtin rules that look at keys, the walk over
+// the records included: batches of 100 records with keys of 16 bytes out of a million, on the
 // partitions that a partitioner chooses.
 func BenchmarkKeys(b *testing.B) {
 	for _, p := range append(state.Partitioners(), state.NoPartitioner) {
@@ -200,16 +201,34 @@ func BenchmarkKeys(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", p, distinct), func(b *testing.B) { benchmarkKeys(b, p, distinct) })
 		}
 	}
+	b.Run("pinned", func(b *testing.B) {
+		bench := keyBench(b)
+		if err := bench.configure(b, "rules: {partitioner-mix: {action: block, pins: [{topic: events, partitioner: java}]}}"); err != nil {
+			b.Fatal(err)
+		}
+		benchmarkRequests(b, bench, keyedRequests(b, state.Java, 1_000_000))
+	})
 	b.Run("unfollowed", func(b *testing.B) {
-		bench := newBench(b, []rules.Spec{(&fake{}).spec("walk")}, nil)
+		bench := newBench(b, []rules.Spec{(&fake{}).spec("walk")}, func(o *engine.Options) { o.Meter = engine.Meter{} })
 		benchmarkRequests(b, bench, keyedRequests(b, state.Java, 1_000_000))
 	})
 }
 
 func benchmarkKeys(b *testing.B, p state.Partitioner, distinct int) {
-	bench := newBench(b, []rules.Spec{following(new([]rules.Event))}, nil)
+	benchmarkRequests(b, keyBench(b), keyedRequests(b, p, distinct))
+}
+
+// keyBench has the builtin rules that need keys.
+func keyBench(b *testing.B) *bench {
+	var specs []rules.Spec
+	for _, spec := range builtin.Specs() {
+		if spec.Needs.Has(rules.NeedKeys) {
+			specs = append(specs, spec)
+		}
+	}
+	bench := newBench(b, specs, func(o *engine.Options) { o.Meter = engine.Meter{} })
 	bench.Keys().SawPartitions(java, "events", [16]byte{}, 12, epoch)
-	benchmarkRequests(b, bench, keyedRequests(b, p, distinct))
+	return bench
 }
 
 func benchmarkRequests(b *testing.B, bench *bench, requests [][]byte) {

@@ -182,16 +182,19 @@ func (b *KeyBatch) place(w *KeyWriter, n int32) {
 	if b.now.Before(t.muted) {
 		partition = noPartition
 	}
+	growing := t.table.slots() < maxSlots && !b.now.Before(t.full)
 	var m movedKeys
 	for i := range b.items[:b.n] {
 		item := &b.items[i]
-		s, known := t.table.touch(item.hash)
-		if known && s.partition != partition && s.partition != noPartition && partition != noPartition {
-			if known = s.is(item.key); known {
+		s, what := t.table.touch(item.hash)
+		if what == knownKey && s.partition != partition && s.partition != noPartition && partition != noPartition {
+			if s.is(item) {
 				m.add(item, s)
+			} else {
+				what = newKey
 			}
 		}
-		if !known || s.ref() != t.ref {
+		if what == newKey || what == pushingKey && growing || what == knownKey && s.ref() != t.ref {
 			s.place(t.ref, t.ref.Hash(item.key))
 		}
 		s.setWriter(w.fingerprint)

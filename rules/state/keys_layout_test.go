@@ -63,15 +63,21 @@ func TestKeyTableAgainstAModel(t *testing.T) {
 			}
 			// Keys of set 0, which low bits of the hash do not choose.
 			hash := uint64(rapid.IntRange(1, 7).Draw(t, "key"))<<40 | rapid.Uint64Range(0, 1<<tagShift-1).Draw(t, "low")
-			s, known := table.touch(hash)
+			s, what := table.touch(hash)
 			at := -1
 			for i, h := range model {
 				if h>>tagShift == hash>>tagShift {
 					at = i
 				}
 			}
-			if known != (at >= 0) {
-				t.Fatalf("%x: known %v, model %x", hash, known, model)
+			want := newKey
+			if at >= 0 {
+				want = knownKey
+			} else if len(model) == slotWays {
+				want = pushingKey
+			}
+			if what != want {
+				t.Fatalf("%x: %d, want %d, model %x", hash, what, want, model)
 			}
 			if at >= 0 {
 				model = append(model[:at], model[at+1:]...)

@@ -4,15 +4,19 @@ import "time"
 
 // keySlot is where a key was seen last, in 16 bytes.
 //
-// The tag is the upper 48 bits of the key's xxHash64, and the lower 30 of those
-// 48 choose the set, so a table can grow without the keys. That leaves 34 bits to
-// tell keys of one set apart in the largest table: too few to call two of them
-// one. So the slot also has the 32 bits that a partitioner makes of the key. They
-// confirm that it is the same key before anybody is told that it moved, and say
-// where it will go when partitions are added, which no other hash could.
+// The tag is the upper 48 bits of the key's xxHash64, and the lowest of those 48
+// choose the set, up to 14 of them, so a table can grow without the keys. That
+// leaves 34 bits to tell keys of one set apart in the largest table: too few to
+// call two of them one. Further 32 bits confirm that it is the same key before
+// anybody is told that it moved. They are what a partitioner makes of the key,
+// which also says where it will go when partitions are added, as no other hash
+// could; or, for a key that pushed another out of a table that cannot grow and
+// has not come again since, the lower bits of its xxHash64, which cost nothing:
+// where keys come and go by the million, most come once.
 type keySlot struct {
 	// tag has the tag in its upper 48 bits; then 13 bits of the fingerprint of
-	// who wrote the key last, and 3 of the Partitioner that hash is of.
+	// who wrote the key last, and 3 of the Partitioner that hash is of;
+	// NoPartitioner when it is of xxHash64.
 	tag  uint64
 	hash uint32
 	// partition is noPartition while the key's place is open.
@@ -48,7 +52,12 @@ func (s *keySlot) place(ref Partitioner, hash uint32) {
 }
 
 // is says whether the slot is of this very key, beyond its tag.
-func (s *keySlot) is(key []byte) bool { return s.ref().Hash(key) == s.hash }
+func (s *keySlot) is(item *keyItem) bool {
+	if s.ref() == NoPartitioner {
+		return s.hash == uint32(item.hash)
+	}
+	return s.hash == s.ref().Hash(item.key)
+}
 
 // ago is how long before now the slot was written, to the minute, modulo 45 days.
 func (s *keySlot) ago(now uint16) time.Duration {
@@ -84,9 +93,18 @@ func (t *keyTable) bytes() int { return t.slots() * slotBytes }
 // At three eighths one key in 50 finds its set full.
 func (t *keyTable) crowded() bool { return t.used > t.slots()*3/8 && t.slots() < maxSlots }
 
+// found says what touch has found.
+type found uint8
+
+const (
+	knownKey   found = iota
+	newKey           // in an empty slot
+	pushingKey       // in the slot of another, which is forgotten
+)
+
 // touch gives the slot of a key, now the first of its set. It is empty but for
-// its tag if the key is new.
-func (t *keyTable) touch(hash uint64) (slot *keySlot, known bool) {
+// its hashes unless the key is known.
+func (t *keyTable) touch(hash uint64) (*keySlot, found) {
 	set := &t.sets[(hash>>tagShift)&uint64(len(t.sets)-1)]
 	for i := range set {
 		if (set[i].tag^hash)>>tagShift == 0 && set[i].minute != 0 {
@@ -95,15 +113,17 @@ func (t *keyTable) touch(hash uint64) (slot *keySlot, known bool) {
 				copy(set[1:i+1], set[:i])
 				set[0] = found
 			}
-			return &set[0], true
+			return &set[0], knownKey
 		}
 	}
+	what := pushingKey
 	if set[slotWays-1].minute == 0 {
 		t.used++
+		what = newKey
 	}
 	set[3], set[2], set[1] = set[2], set[1], set[0]
-	set[0] = keySlot{tag: hash >> tagShift << tagShift}
-	return &set[0], false
+	set[0] = keySlot{tag: hash >> tagShift << tagShift, hash: uint32(hash)}
+	return &set[0], what
 }
 
 // grow gives the same keys more room.
