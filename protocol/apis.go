@@ -117,14 +117,15 @@ const (
 	// TreatProduce walks the records of the request before it goes on, and
 	// rewrites the broker endpoints of the response (v10+).
 	TreatProduce
-	// TreatFetch walks the response as it streams by, and rewrites its broker
-	// endpoints (v16+).
+	// TreatFetch walks the response as it streams by, shows rules samples of its
+	// records if any want them, and rewrites its broker endpoints (v16+). The
+	// request is read when somebody follows readers.
 	TreatFetch
 	// TreatRewrite decodes the response, because it carries the addresses of
 	// brokers, and replaces them.
 	TreatRewrite
 	// TreatObserve forwards both untouched, and reads a copy to learn of topics
-	// and their configuration.
+	// and their configuration; a rule may refuse the request.
 	TreatObserve
 	// TreatNegotiate is ApiVersions: the response is clamped to this table.
 	TreatNegotiate

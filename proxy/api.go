@@ -24,7 +24,7 @@ var handlers [numAPIs]handler
 func init() {
 	handlers = [numAPIs]handler{
 		protocol.Produce:                 {onRequest: onProduce},
-		protocol.Fetch:                   {onAnswer: onFetchAnswer},
+		protocol.Fetch:                   {onRequest: onFetch},
 		protocol.Metadata:                {onAnswer: onMetadataAnswer},
 		protocol.FindCoordinator:         {onAnswer: onEndpoints},
 		protocol.SaslHandshake:           {onRequest: onSaslHandshake},
@@ -34,8 +34,8 @@ func init() {
 		protocol.InitProducerId:          {onRequest: onInitProducerID},
 		protocol.EndTxn:                  {onRequest: onEndTxn},
 		protocol.AlterConfigs:            {onRequest: onAlterConfigs},
-		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.CreatePartitions:        {onRequest: onCreatePartitions},
+		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},
 		protocol.ShareFetch:              {onAnswer: onEndpoints},

@@ -7,13 +7,17 @@ import (
 
 // CreatePartitions (37).
 //
-// Behaviour: it passes unchanged. What succeeds of it tells that a topic has more
-// partitions at the moment it gets them: clients hear of it minutes later, and
-// then send keys elsewhere.
+// Behaviour: it passes unchanged, unless a rule refuses what it asks for, see
+// changes.go. What succeeds of it tells that a topic has more partitions at the
+// moment it gets them: clients hear of it minutes later, and then send keys
+// elsewhere. If no rule wants either, the number is learnt from Metadata as ever.
 //
 // Version notes: none; every version says the number of partitions in all.
 
 func onCreatePartitions(s *session, rq *request) error {
+	if !s.gate.NeedsChange(s.identity.Load()) && !s.srv.engine.FollowsKeys() {
+		return s.forward(rq, s.exchange(rq, nil))
+	}
 	return observe(s, rq, messages.ParseCreatePartitionsRequest, func(s *session, ex *exchange, asked messages.CreatePartitions, body []byte) error {
 		results, err := messages.ParseCreatePartitionsResponse(ex.version, body, s.srv.decodeLimits())
 		if err != nil || asked.ValidateOnly {

@@ -1,28 +1,33 @@
 package proxy
 
 import (
+	"fmt"
+
 	"warder/protocol/messages"
+	"warder/rules"
 )
 
 // CreateTopics (19), DeleteTopics (20), AlterConfigs (33), IncrementalAlterConfigs (44).
 //
-// Behaviour: all pass unchanged. What succeeds of them tells the configuration
-// of topics at the moment it changes, earlier than any lookup could.
+// Behaviour: all pass unchanged, unless a rule refuses what they ask for, see
+// changes.go. What succeeds of them tells the configuration of topics at the moment
+// it changes, earlier than any lookup could.
 //
 // Version notes: the answer to CreateTopics lists the effective configuration from
 // version 5 on and the topic id from version 7 on. AlterConfigs replaces the whole
 // set: a cleanup.policy that it does not name is back at the broker's default,
 // which is asked for when needed. Topics are deleted by name or, from version 6 of
-// DeleteTopics on, by id.
+// DeleteTopics on, by id. A refusal has a text from version 1 of CreateTopics and
+// version 5 of DeleteTopics on.
 
-// observe reads the request for what its answer will have to be compared with.
-// A request that cannot be read passes; what is known of its topics may then be stale until it expires.
+// observe reads the request for the rules that judge it, and for what its answer
+// will have to be compared with. What is known of the topics of a request that
+// cannot be read may be stale until it expires.
 func observe[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error),
 	learn func(s *session, ex *exchange, asked T, answer []byte) error,
 ) error {
-	if rq.size > s.srv.settings().maxMessage {
-		s.srv.metrics.skipped("too_large", rq.size)
-		return s.forward(rq, s.exchange(rq, nil))
+	if limit := s.srv.settings().maxMessage; rq.size > limit {
+		return s.unjudged(rq, "too_large", fmt.Errorf("%d bytes exceed the limit of %d (inspect.max_message)", rq.size, limit))
 	}
 	body, err := s.body(rq)
 	if err != nil {
@@ -30,8 +35,10 @@ func observe[T any](s *session, rq *request, parse func(version int16, body []by
 	}
 	asked, err := parse(rq.Version, body, s.srv.decodeLimits())
 	if err != nil {
-		s.srv.metrics.skipped("malformed", rq.size)
-		return s.forward(rq, s.exchange(rq, nil))
+		return s.unjudged(rq, "malformed", err)
+	}
+	if answered, err := s.judged(rq, body, asked); answered || err != nil {
+		return err
 	}
 	return s.forward(rq, s.exchange(rq, func(s *session, ex *exchange, a *answer) error {
 		body, err := s.read(ex, a)
@@ -119,7 +126,7 @@ func alteredBy(parse func(int16, []byte, messages.Limits) ([]messages.TopicResul
 		}
 		for i := range asked.Topics {
 			if t := &asked.Topics[i]; !failed[t.Topic] {
-				s.srv.configAltered(t)
+				s.tellAltered(t, s.srv.configAltered(t))
 			}
 		}
 		s.srv.changed()
@@ -127,14 +134,26 @@ func alteredBy(parse func(int16, []byte, messages.Limits) ([]messages.TopicResul
 	}
 }
 
-func (s *Server) configAltered(t *messages.AlteredTopic) {
-	var before string
-	if known, ok := s.topics.ByName([]byte(t.Topic)); ok && known.Cleanup.Known() {
-		before = known.Cleanup.String()
+// configAltered takes over a new configuration and returns the cleanup.policy before.
+func (s *Server) configAltered(t *messages.AlteredTopic) (before rules.CleanupPolicy) {
+	if known, ok := s.topics.ByName([]byte(t.Topic)); ok {
+		before = known.Cleanup
 	}
-	if policy, known := t.CleanupPolicyAfter(before); known {
-		s.topics.LearnConfig(t.Topic, policy, s.now())
+	if after := policyAfter(t, before); after.Known() {
+		s.topics.LearnConfig(t.Topic, after.String(), s.now())
 	} else {
 		s.topics.ForgetConfig(t.Topic)
 	}
+	return before
+}
+
+// tellAltered tells whoever follows topics that the cleanup.policy of one has
+// changed: a request named it, or may have taken back what was known of it, and it
+// is not the same as before.
+func (s *session) tellAltered(t *messages.AlteredTopic, before rules.CleanupPolicy) {
+	after := policyAfter(t, before)
+	if before == after && (before.Known() || !t.Names(messages.CleanupPolicy)) || !s.srv.engine.Wants(rules.KindTopicAltered) {
+		return
+	}
+	s.srv.engine.Emit(rules.TopicAltered{At: s.out.readAt, Client: s.identity.Load(), Topic: t.Topic, Before: before, After: after})
 }

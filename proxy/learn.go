@@ -38,18 +38,30 @@ func (s *session) topicName(name []byte, id [16]byte) (string, bool) {
 // configuration. Without that the accident which a rule was set up to stop could
 // be the very first record. It returns at once, and allocates nothing, when all is known.
 func (s *session) awaitTopics(id *rules.Identity, req *protocol.ProduceRequest) {
-	if ids := s.nameless(id, req); len(ids) > 0 {
-		s.srv.lookups.wantNames(s, ids)
-		keys := make([]topicKey, len(ids))
-		for i := range ids {
-			keys[i].id = ids[i]
-		}
-		s.srv.lookups.await(s.srv.hard, keys, producePatience)
+	s.awaitNames(s.nameless(id, req))
+	s.awaitConfigs(s.unconfigured(id, req))
+}
+
+// awaitNames asks for the names of topic ids and waits for the answer.
+func (s *session) awaitNames(ids [][16]byte) {
+	if len(ids) == 0 {
+		return
 	}
-	if names := s.unconfigured(id, req); len(names) > 0 {
-		s.srv.lookups.wantConfigs(s, names)
-		s.srv.lookups.await(s.srv.hard, keysOf(names), producePatience)
+	s.srv.lookups.wantNames(s, ids)
+	keys := make([]topicKey, len(ids))
+	for i := range ids {
+		keys[i].id = ids[i]
 	}
+	s.srv.lookups.await(s.srv.hard, keys, producePatience)
+}
+
+// awaitConfigs asks for the configuration of topics and waits for the answer.
+func (s *session) awaitConfigs(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	s.srv.lookups.wantConfigs(s, names)
+	s.srv.lookups.await(s.srv.hard, keysOf(names), producePatience)
 }
 
 // nameless returns the topic ids of a request that a blocking rule would need the names of.

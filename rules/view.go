@@ -39,16 +39,18 @@ type Batch struct {
 	// needs them.
 	Records int
 	// Fetched says that the batch is on its way to a consumer, which Identity
-	// describes then: who wrote it is not known. Only SampleRule sees such.
+	// describes then: who wrote it is not known. Only SampleRule sees such, and
+	// only some batches unless inspect.fetch_records is `all`; a denial of one
+	// means nothing.
 	Fetched bool
 	// Seen is how many partitions the topic has as the client last saw it in
 	// Metadata, which is what it chooses partitions by. With NeedKeys.
 	Seen PartitionsSeen
 	// Weight is how many records the current sample stands for, see
-	// SampleRule.
+	// SampleRule: of the batches that were looked into.
 	Weight int
 
-	before Pair
+	before *Record
 	hash   uint64 // of the key of the record with Index hashed-1
 	hashed int
 }
@@ -64,7 +66,7 @@ type PartitionsSeen struct {
 
 // Begin is for the engine: it turns to the next batch.
 func (b *Batch) Begin(h *records.Header) {
-	b.Header, b.Records, b.hashed = h, 0, 0
+	b.Header, b.Records, b.hashed, b.before = h, 0, 0, nil
 }
 
 // KeyHash is a hash of the record's key, computed once for all rules. It is the
@@ -82,10 +84,15 @@ type Pair struct{ Key, Value []byte }
 
 // Before gives the record before the current one in the same batch; false for
 // the first.
-func (b *Batch) Before(r *Record) (Pair, bool) { return b.before, r.Index > 0 }
+func (b *Batch) Before(r *Record) (Pair, bool) {
+	if r.Index == 0 || b.before == nil {
+		return Pair{}, false
+	}
+	return Pair{b.before.Key, b.before.Value}, true
+}
 
 // SetBefore is for the engine: it sets what Before returns.
-func (b *Batch) SetBefore(key, value []byte) { b.before = Pair{key, value} }
+func (b *Batch) SetBefore(r *Record) { b.before = r }
 
 // Record is a view of one record; see records.Record for its fields.
 type Record records.Record

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -357,5 +358,86 @@ func TestCRC(t *testing.T) {
 				t.Errorf("%d bytes: %v", n, err)
 			}
 		}
+	}
+}
+
+// A record stays as it is until the next but one.
+func TestRecordBeforeIsStillWhole(t *testing.T) {
+	build := NewBuilder(Gzip)
+	for i := range 9 {
+		build.Add(fmt.Append(nil, "key-", i), bytes.Repeat([]byte{'v'}, i*2000)) // some of them for the slow path
+	}
+	batch, err := build.AppendBatch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := build.AppendMessageSet(nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, blob := range map[string][]byte{"batch": batch, "message set": messages} {
+		var s Scanner
+		s.Reset(blob, Limits{})
+		s.NextBatch()
+		var before *Record
+		n := 0
+		for r, ok := s.NextRecord(); ok; r, ok = s.NextRecord() {
+			if before != nil && (before.Index != n-1 || string(before.Key) != fmt.Sprint("key-", n-1) || len(before.Value) != (n-1)*2000) {
+				t.Errorf("%s: before record %d: %+v", name, n, before)
+			}
+			before = r
+			n++
+		}
+		if n != 9 || s.Err() != nil {
+			t.Errorf("%s: %d records, %v", name, n, s.Err())
+		}
+	}
+}
+
+// Peek reads from the beginning of a batch what NextBatch reads of the whole.
+func TestPeekAgreesWithNextBatch(t *testing.T) {
+	build := NewBuilder(Gzip).Add([]byte("key"), make([]byte, 200)).Add(nil, nil)
+	blobs := [][]byte{mustBatch(t, build), mustBatch(t, NewBuilder(None))}
+	for magic := range int8(2) {
+		set, err := build.AppendMessageSet(nil, magic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobs = append(blobs, set)
+	}
+	bad, short := slices.Clone(blobs[0]), slices.Clone(blobs[0])
+	bad[magicAt], short[11], short[8], short[9], short[10] = 9, minLength-1, 0, 0, 0
+	for i, blob := range append(blobs, bad, short) {
+		var s Scanner
+		s.Reset(blob, Limits{})
+		want, ok := s.NextBatch()
+		for n := range len(blob) + 1 {
+			var h Header
+			got, err := h.Peek(blob[:n])
+			switch {
+			case n >= min(len(blob), PeekSize) && (got != ok || (err == nil) != (s.Err() == nil) || ok && h != *want):
+				t.Fatalf("blob %d, %d bytes: %v %v, header %+v, want %v %v, %+v", i, n, got, err, h, ok, s.Err(), want)
+			case n < logOverhead && (got || err != nil):
+				t.Fatalf("blob %d: %d bytes are %v %v", i, n, got, err)
+			}
+		}
+	}
+}
+
+func TestExpandedIsTheCostOfLooking(t *testing.T) {
+	var s Scanner
+	s.Reset(mustBatch(t, NewBuilder(Zstd).Add(nil, make([]byte, 10_000))), Limits{})
+	s.NextBatch()
+	if n := s.Expanded(); n != 0 {
+		t.Errorf("%d bytes before anything was decompressed", n)
+	}
+	for _, ok := s.NextRecord(); ok; _, ok = s.NextRecord() {
+	}
+	if n := s.Expanded(); n < 10_000 || n > 10_100 {
+		t.Errorf("%d bytes", n)
+	}
+	s.Release()
+	if n := s.Expanded(); n != 0 {
+		t.Errorf("%d bytes after Release", n)
 	}
 }

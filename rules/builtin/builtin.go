@@ -8,8 +8,12 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		tombstoneSpikeSpec(),
+		emptyValueSpec(),
 		keyDriftSpec(),
 		partitionerMixSpec(),
 		partitionCountChangeSpec(),
+		hotPartitionSpec(),
+		compactedEventStreamSpec(),
 	}
 }

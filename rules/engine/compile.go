@@ -18,6 +18,7 @@ type ruleSet struct {
 	// active holds the rules that are not off, in the order of the table.
 	active       []*activeRule
 	keys         bool // one of them needs keys
+	fetched      bool // one of them is shown samples of what is fetched
 	interests    [rules.NumKinds][]interest
 	suppressions []suppression
 }
@@ -40,6 +41,7 @@ type activeRule struct {
 	batch    rules.BatchRule
 	record   rules.RecordRule
 	sample   rules.SampleRule
+	change   rules.ChangeRule
 	watcher  rules.Watcher
 	ticker   rules.Ticker
 	sweeper  rules.Sweeper
@@ -88,6 +90,7 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 		a.slot = len(set.active)
 		set.active = append(set.active, a)
 		set.keys = set.keys || spec.Needs.Has(rules.NeedKeys)
+		set.fetched = set.fetched || a.fetched()
 		for _, w := range spec.Watches {
 			set.interests[w.Kind] = append(set.interests[w.Kind], interest{a, w.By})
 		}
@@ -155,6 +158,7 @@ func (a *activeRule) setAnswer(c configs.RuleConfig) error {
 // bind finds out what the rule can do.
 func (a *activeRule) bind(rule rules.Rule) {
 	a.request, _ = rule.(rules.RequestRule)
+	a.change, _ = rule.(rules.ChangeRule)
 	if a.spec.Needs&(rules.NeedHeaders|rules.NeedRecords|rules.NeedSamples) != 0 {
 		a.batch, _ = rule.(rules.BatchRule)
 	}

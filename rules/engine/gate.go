@@ -4,42 +4,29 @@ import (
 	"time"
 
 	"warder/protocol"
-	"warder/protocol/records"
 	"warder/rules"
 	"warder/rules/state"
 )
 
-// Gate judges the Produce requests of one session, on the session's request
-// loop. It is not safe for concurrent use.
+// Gate judges the Produce requests of one session and what it wants to change, on
+// the session's request loop. It is not safe for concurrent use.
 type Gate struct {
-	// set at construction
-	engine *Engine
-
-	// what the caches below hold for; see sync
-	set *ruleSet
-	id  *rules.Identity
-
-	// caches
-	client   []*activeRule    // rules that look at this client
-	produces bool             // one of them looks at Produce
-	cases    []rules.Case     // by activeRule.slot
-	blind    rules.Case       // of the undecodable
-	plans    map[string]*plan // by topic
+	inspector
+	blind rules.Case // of the undecodable
 
 	// of the current request
-	batch    rules.Batch
 	part     protocol.ProducePartition
-	scanner  records.Scanner
-	keys     *state.KeyBatch // lent while a request with keys is judged, else nil
 	judged   judged
 	keep     bool
+	whole    string          // what is refused when no single record is: "batch" or "change"
+	facts    rules.Evidence  // added to what rules report now
 	pending  []pendingReport // until it is clear what becomes of the request
+	observed []pendingObservation
 	refused  []refusal
 	denied   []protocol.Denial
-	inCharge *activeRule // whose code is running, for a panic
 }
 
-// plan is who looks at what one client writes to one topic.
+// plan is who looks at what one client does to one topic.
 type plan struct {
 	known  *state.Topic // what it was made from; nil when nothing is known
 	topic  rules.Topic
@@ -50,8 +37,9 @@ type plan struct {
 	needs  rules.Needs  // of all rules together
 
 	keyed   keyedPlan
-	sampler sampler // of what this client writes to this topic
+	sampler sampler // of what this client writes to this topic, or fetches from it
 	written written // since that was told last
+	turns   turns   // that the topic had in a Fetch answer
 }
 
 // recordCall is all that the walk over records needs of a rule, in one place.
@@ -71,7 +59,6 @@ type sampleCall struct {
 // judged counts what a request was found to be.
 type judged struct {
 	partitions, wouldBlock int
-	batches, records       int
 	lastWould              int // ordinal that was counted last in wouldBlock
 }
 
@@ -94,14 +81,19 @@ type ProduceVerdict struct {
 // not, a Produce request need not be held in memory.
 func (g *Gate) NeedsProduce(id *rules.Identity) bool {
 	g.sync(id)
-	return g.produces
+	return g.produces()
+}
+
+// produces says whether anyone looks at what the client of the caches produces.
+func (g *Gate) produces() bool {
+	return len(g.client) > 0 || g.engine.Wants(rules.KindTopicWritten)
 }
 
 // NeedsConfig says whether a rule that may block would want to know the
 // cleanup.policy of this topic, and it is unknown.
 func (g *Gate) NeedsConfig(id *rules.Identity, topic []byte) bool {
 	g.sync(id)
-	if !g.produces {
+	if !g.produces() {
 		return false
 	}
 	p := g.planFor(topic, g.engine.topics.Find(topic))
@@ -132,8 +124,11 @@ func (g *Gate) NeedsNames(id *rules.Identity) bool {
 // nothing while all is clean and the topics have been seen before.
 func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) ProduceVerdict {
 	g.sync(id)
-	g.begin(id, req, now)
-	if !g.produces {
+	g.begin(rules.Request{
+		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
+		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
+	}, "batch")
+	if !g.produces() {
 		return ProduceVerdict{}
 	}
 	g.judgeRequest()
@@ -148,27 +143,27 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 }
 
 // Close returns what the gate has borrowed. It must not be used afterwards.
-func (g *Gate) Close() {
+func (g *inspector) Close() {
 	g.scanner.Release()
-	g.set, g.id, g.plans, g.cases, g.client = nil, nil, nil, nil, nil
+	g.set, g.id, g.plans, g.cases, g.client, g.changers = nil, nil, nil, nil, nil, nil
 }
 
 // begin forgets the last request.
-func (g *Gate) begin(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) {
-	g.batch.Request = rules.Request{
-		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
-		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
-	}
+func (g *Gate) begin(q rules.Request, whole string) {
+	g.batch.Request, g.whole, g.facts = q, whole, nil
 	g.judged, g.keep = judged{lastWould: -2}, false
+	g.batches, g.records = 0, 0
 	clear(g.pending)
+	clear(g.observed)
 	clear(g.refused)
 	clear(g.denied)
-	g.pending, g.refused, g.denied = g.pending[:0], g.refused[:0], g.denied[:0]
+	g.pending, g.observed = g.pending[:0], g.observed[:0]
+	g.refused, g.denied = g.refused[:0], g.denied[:0]
 }
 
 // sync throws the caches away when they hold for another configuration or
 // identity. Scratch outlives a new identity, not a new configuration.
-func (g *Gate) sync(id *rules.Identity) {
+func (g *inspector) sync(id *rules.Identity) {
 	set := g.engine.live.Load()
 	if set == g.set && id == g.id {
 		return
@@ -177,25 +172,30 @@ func (g *Gate) sync(id *rules.Identity) {
 		g.cases = make([]rules.Case, len(set.active))
 		for i, a := range set.active {
 			g.cases[i].Shared = a.shared
-			if a.scratch != nil {
+			if a.scratch != nil && (!g.batch.Fetched || a.fetched()) {
 				g.cases[i].Scratch = a.scratch.NewScratch()
 			}
 		}
 	}
 	g.set, g.id = set, id
-	g.client, g.produces = nil, false
+	g.client, g.changers = nil, nil
 	for _, a := range set.active {
-		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil || a.sample != nil || a.spec.Needs.Has(rules.NeedKeys)) {
-			g.client, g.produces = append(g.client, a), true
+		if !a.match.client(id) {
+			continue
+		}
+		if g.looks(a) {
+			g.client = append(g.client, a)
+		}
+		if a.change != nil && !g.batch.Fetched {
+			g.changers = append(g.changers, a)
 		}
 	}
-	g.produces = g.produces || g.engine.Wants(rules.KindTopicWritten)
 	g.plans = map[string]*plan{}
 }
 
 // planFor gives the plan for a topic of which known is known. A topic without a
 // name is one whose id nobody can explain.
-func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
+func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
 	if p := g.plans[string(name)]; p != nil && p.known == known {
 		return p
 	}
@@ -205,30 +205,27 @@ func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
 	p := g.newPlan(string(name), known)
 	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
 		wanted := p.keyed.wanted
-		p.sampler, p.written, p.keyed = before.sampler, before.written, before.keyed
+		p.sampler, p.written, p.turns, p.keyed = before.sampler, before.written, before.turns, before.keyed
 		p.keyed.wanted = wanted
 	}
 	g.plans[p.topic.Name] = p
 	return p
 }
 
-func (g *Gate) newPlan(name string, known *state.Topic) *plan {
+func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 	p := &plan{known: known, topic: rules.Topic{Name: name}}
 	if known != nil {
 		p.topic = *known
 	}
 	for _, a := range g.client {
-		if name == "" && !(a.action == rules.Block && a.blockUnknown) {
-			continue // the rule is held, not the traffic
-		}
-		if !a.match.topic(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
+		if !a.looksAt(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
 			continue
 		}
 		p.rules = append(p.rules, a)
 		p.keyed.wanted = p.keyed.wanted || a.spec.Needs.Has(rules.NeedKeys)
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
-		if a.record != nil {
+		if a.record != nil && !g.batch.Fetched {
 			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
 		}
 		if a.sample != nil {
@@ -239,7 +236,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 }
 
 // wants asks the rule's Selector. One that panics is not called for the topic.
-func (g *Gate) wants(a *activeRule, t *rules.Topic) (yes bool) {
+func (g *inspector) wants(a *activeRule, t *rules.Topic) (yes bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.engine.panicked(a.spec.ID, r)
@@ -247,6 +244,16 @@ func (g *Gate) wants(a *activeRule, t *rules.Topic) (yes bool) {
 		}
 	}()
 	return a.selector.Wants(g.id, t)
+}
+
+// looksAt says whether the rule looks at what this client, which it looks at, does
+// to a topic. Of one without a name nobody can say whether it is among the rule's
+// topics: the rule is held then, not the traffic.
+func (a *activeRule) looksAt(id *rules.Identity, topic string) bool {
+	if topic == "" && !(a.action == rules.Block && a.blockUnknown) {
+		return false
+	}
+	return a.match.topic(id, topic)
 }
 
 // may says whether enough is known of the topic for the rule to block.

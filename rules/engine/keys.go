@@ -35,10 +35,10 @@ const maxKey = 4096
 
 // followKeys prepares g.keys for a batch, and says whether its keys should be
 // collected.
-func (g *Gate) followKeys(p *plan, h *records.Header) bool {
+func (g *inspector) followKeys(p *plan, h *records.Header) bool {
 	g.batch.Seen = rules.PartitionsSeen{}
 	k := &p.keyed
-	if !k.wanted || p.topic.Name == "" {
+	if !k.wanted || p.topic.Name == "" || g.batch.Fetched {
 		return false
 	}
 	if k.writer == nil || k.writer.Gone() {
@@ -67,7 +67,7 @@ func (g *Gate) followKeys(p *plan, h *records.Header) bool {
 }
 
 // settleKeys works in what a batch has shown, and tells who wants to know.
-func (g *Gate) settleKeys(p *plan) {
+func (g *inspector) settleKeys(p *plan) {
 	for i, a := range p.rules {
 		if c := &g.cases[a.slot]; c.Denied > 0 && c.Blocks && p.may[i] {
 			g.keys.Refuse()
@@ -83,7 +83,7 @@ func (g *Gate) settleKeys(p *plan) {
 }
 
 // returnKeys gives back what was lent: it holds views of the request.
-func (g *Gate) returnKeys() {
+func (g *inspector) returnKeys() {
 	if g.keys != nil {
 		g.keys.Return()
 		g.keys = nil

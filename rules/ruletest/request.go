@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -174,6 +175,11 @@ func (s *stage) text(word string) []byte {
 	if number, ok := strings.CutPrefix(word, "long:"); ok {
 		return binary.BigEndian.AppendUint64(nil, uint64(s.number(number)))
 	}
+	if digits, ok := strings.CutPrefix(word, "0x"); ok {
+		b, err := hex.DecodeString(digits)
+		s.must(err)
+		return b
+	}
 	switch word {
 	case "null":
 		return nil
@@ -183,9 +189,9 @@ func (s *stage) text(word string) []byte {
 	return []byte(word)
 }
 
-// produce sends the request through the client's gate and compares what comes
-// of it with what was wanted.
-func (s *stage) produce(r *request, wants []string) {
+// send lets the client's gate judge the request and compares what comes of it with
+// what was wanted.
+func (r *request) send(s *stage, wants []string) {
 	s.t.Helper()
 	for i := range r.parts {
 		s.metadata(r.client, r.parts[i].topic)

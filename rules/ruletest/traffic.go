@@ -13,12 +13,12 @@ import (
 // traffic plays the lines of a case.
 func (s *stage) traffic(text string) {
 	s.t.Helper()
-	var asked *request // the request that is being put together
+	var asked asking
 	var wants []string
 	done := func() {
 		s.t.Helper()
 		if asked != nil {
-			s.produce(asked, wants)
+			asked.send(s, wants)
 		}
 		asked, wants = nil, nil
 	}
@@ -38,8 +38,15 @@ func (s *stage) traffic(text string) {
 	done()
 }
 
+// asking is a request that is being put together: what more it asks for, and what
+// is to become of it, stands in the lines behind it.
+type asking interface {
+	add(s *stage, more string)
+	send(s *stage, wants []string)
+}
+
 // line plays one line; a request comes back, to be completed.
-func (s *stage) line(line string) *request {
+func (s *stage) line(line string) asking {
 	s.t.Helper()
 	words := strings.Fields(line)
 	verb := ""
@@ -60,6 +67,9 @@ func (s *stage) line(line string) *request {
 		_, rest, _ := strings.Cut(line, "produces ")
 		r.add(s, r.options(s, rest))
 		return r
+	case verb == "asks" && len(words) > 3 && words[2] == "to":
+		_, rest, _ := strings.Cut(line, "asks to ")
+		return newChanges(s, s.client(words[0]), rest)
 	case verbs[verb] != nil:
 		verbs[verb](s, s.client(words[0]), words[2:])
 	default:
@@ -83,6 +93,8 @@ var verbs = map[string]func(*stage, *client, []string){
 	"reads":      (*stage).readTopic,
 	"saw":        (*stage).sawPartitions,
 	"adds":       (*stage).addPartitions,
+	"fetches":    (*stage).fetch,
+	"polls":      (*stage).poll,
 }
 
 // repeated gives the lines of text that say something, those between `repeat N
@@ -126,8 +138,8 @@ func (s *stage) duration(text string) time.Duration {
 }
 
 func (s *stage) reconnect(c *client, _ []string) {
-	c.gate.Close()
-	c.gate = s.engine.Gate()
+	c.close()
+	c.gate, c.fetched = s.engine.Gate(), s.engine.FetchGate()
 }
 
 func (s *stage) must(err error) {
@@ -164,7 +176,8 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
-		identity: id, gate: s.engine.Gate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{}, saw: map[string]int{},
+		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)),
+		seq: map[string]int32{}, saw: map[string]int{},
 	}
 }
 
