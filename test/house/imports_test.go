@@ -24,7 +24,8 @@ docs:
 
 rules: protocol/records protocol
 rules/state: rules
-rules/builtin: rules rules/state
+rules/format:
+rules/builtin: rules rules/state rules/format
 rules/sink: rules configs
 rules/engine: rules rules/state rules/sink protocol protocol/records configs
 rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/records protocol/wire configs
