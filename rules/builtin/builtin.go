@@ -12,5 +12,6 @@ func Specs() []rules.Spec {
 		emptyValueSpec(),
 		hotPartitionSpec(),
 		compactedEventStreamSpec(),
+		formatDriftSpec(),
 	}
 }

@@ -50,8 +50,8 @@ const (
 
 // words are the names of a class: for machines, for one payload and for many.
 var words = [NumClasses]struct{ name, one, many string }{
-	Null:            {"null", "null", "null"},
-	Empty:           {"empty", "empty", "empty"},
+	Null:            {"null", "null", "nulls"},
+	Empty:           {"empty", "empty", "nothing at all"},
 	Text:            {"text", "plain text", "plain text"},
 	JSON:            {"json", "JSON", "JSON"},
 	Int32:           {"int32", "a 4-byte integer", "4-byte integers"},
