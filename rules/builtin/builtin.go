@@ -13,5 +13,6 @@ func Specs() []rules.Spec {
 		hotPartitionSpec(),
 		compactedEventStreamSpec(),
 		formatDriftSpec(),
+		nullFieldDriftSpec(),
 	}
 }

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,8 +74,8 @@ func (s *sighting) accept(side int, c format.Class) {
 			p.sides[side].accepted |= format.Of(c)
 		}
 	}
-	for i := len(t.drifts) - 1; i >= 0; i-- {
-		if d := t.drifts[i]; d.class == c {
+	for i, d := range slices.Backward(t.drifts) {
+		if d.class == c {
 			s.c.Report(s.topic.end(side, i, fmt.Sprintf("%s still writes %s to topic %s and counts as usual from now on: %s of the last %s %s are",
 				d.who(), c.Many(), d.topicText(), grouped(t.maybe(c)), grouped(t.n()), sideNames[side].many)))
 		}
@@ -100,8 +101,8 @@ func (t *topicFormats) endQuiet(rule *formatDrift, w *rules.Watch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for side := range t.sides {
-		for i := len(t.sides[side].drifts) - 1; i >= 0; i-- {
-			if d := t.sides[side].drifts[i]; w.Now.Sub(d.last) >= rule.Quiet {
+		for i, d := range slices.Backward(t.sides[side].drifts) {
+			if w.Now.Sub(d.last) >= rule.Quiet {
 				w.Report(t.end(side, i, fmt.Sprintf("%s has written no more %s to topic %s for %s; what it wrote before is still there",
 					d.who(), d.class.Many(), d.topicText(), rule.Quiet)))
 			}

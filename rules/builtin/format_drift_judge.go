@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"slices"
 	"time"
 
 	"warder/rules"
@@ -86,8 +87,8 @@ func (s *sighting) newNorm(side int, before format.Set) {
 	} else if before&t.norm == 0 {
 		t.accept(before, now) // stragglers are no news
 	}
-	for i := len(t.drifts) - 1; i >= 0; i-- {
-		if d := t.drifts[i]; t.norm.Has(d.class) {
+	for i, d := range slices.Backward(t.drifts) {
+		if t.norm.Has(d.class) {
 			s.c.Report(s.topic.end(side, i, d.asNorm(t)))
 		}
 	}

@@ -3,6 +3,7 @@ package builtin
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"warder/rules"
 	"warder/rules/format"
@@ -59,11 +60,11 @@ func (f *pinnedFormat) UnmarshalText(text []byte) error {
 	if f.find().set != 0 {
 		return nil
 	}
-	known := ""
-	for _, p := range pinnable {
-		known += ", " + string(p.name)
+	known := make([]string, len(pinnable))
+	for i, p := range pinnable {
+		known[i] = string(p.name)
 	}
-	return fmt.Errorf("%q is not a format to pin; write one of%s", text, known[1:])
+	return fmt.Errorf("%q is not a format to pin; write one of %s", text, strings.Join(known, ", "))
 }
 
 func (f pinnedFormat) find() pinned {
