@@ -55,7 +55,7 @@ func (l *Lookup) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
 // SchemaRegistry is a registry that speaks Confluent's REST API.
 type SchemaRegistry struct {
 	// http or https URL, with a path if the API has one, as in
-	// `https://registry.internal/apis/ccompat/v7`. Required.
+	// `https://schemas.internal/apis/ccompat/v7`. Required.
 	URL string `yaml:"url" secret:"url"`
 	// User name, for registries that ask for one; needs `password_file`.
 	Username string `yaml:"username"`
