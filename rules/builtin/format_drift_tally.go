@@ -6,9 +6,9 @@ import (
 	"warder/rules/format"
 )
 
-// tally counts what the last samples were: between half a window and a whole one,
+// formatTally counts what the last samples were: between half a window and a whole one,
 // in a block that fills and the full one before it. It takes 150 bytes.
-type tally struct {
+type formatTally struct {
 	filling, full classCounts
 }
 
@@ -20,7 +20,7 @@ type classCounts struct {
 }
 
 // add counts a sample and says whether a block is full, so that the next begins.
-func (t *tally) add(k format.Kind, window int) (turned bool) {
+func (t *formatTally) add(k format.Kind, window int) (turned bool) {
 	f := &t.filling
 	f.n++
 	for s := k.Maybe; s != 0; s &= s - 1 {
@@ -37,18 +37,20 @@ func (t *tally) add(k format.Kind, window int) (turned bool) {
 }
 
 // n is how many samples are counted.
-func (t *tally) n() int { return int(t.filling.n) + int(t.full.n) }
+func (t *formatTally) n() int { return int(t.filling.n) + int(t.full.n) }
 
 // maybe is how many of them may be of the class.
-func (t *tally) maybe(c format.Class) int { return int(t.filling.maybe[c]) + int(t.full.maybe[c]) }
+func (t *formatTally) maybe(c format.Class) int {
+	return int(t.filling.maybe[c]) + int(t.full.maybe[c])
+}
 
 // fits is how many of them pass for it.
-func (t *tally) fits(c format.Class) int { return int(t.filling.fits[c]) + int(t.full.fits[c]) }
+func (t *formatTally) fits(c format.Class) int { return int(t.filling.fits[c]) + int(t.full.fits[c]) }
 
 // usual gives the classes that 95 % of the samples pass for and half of them
 // may be of. There is more than one only where every sample could be either; there is
 // none where formats are mixed.
-func (t *tally) usual() format.Set {
+func (t *formatTally) usual() format.Set {
 	var s format.Set
 	n := t.n()
 	for c := range format.NumClasses {
@@ -61,7 +63,7 @@ func (t *tally) usual() format.Set {
 
 // above gives the classes outside norm that at least this share of the samples
 // may be of.
-func (t *tally) above(norm format.Set, share float64) format.Set {
+func (t *formatTally) above(norm format.Set, share float64) format.Set {
 	var s format.Set
 	for c := range format.NumClasses {
 		if n := t.maybe(c); n > 0 && !norm.Has(c) && float64(n) >= share*float64(t.n()) {
