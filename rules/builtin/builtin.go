@@ -11,8 +11,8 @@ func Specs() []rules.Spec {
 		tombstoneSpikeSpec(),
 		emptyValueSpec(),
 		hotPartitionSpec(),
-		compactedEventStreamSpec(),
 		formatDriftSpec(),
 		nullFieldDriftSpec(),
+		compactedEventStreamSpec(),
 	}
 }

@@ -208,14 +208,6 @@ func (d *drift) advice() string {
 	return text + " rules.format-drift.pins can hold the topic to one format and, with `action: block`, refuse others; for a topic that is meant to hold several, add it to `mixed`."
 }
 
-// clientText names a client.
-func clientText(id string) string {
-	if id == "" {
-		return "a client without client.id"
-	}
-	return rules.Excerpt(id, 80)
-}
-
 // grouped writes a number with commas between thousands.
 func grouped(n int) string {
 	s := strconv.Itoa(n)

@@ -153,7 +153,7 @@ func (s *sighting) begin(side int, c format.Class, p *picture, own bool) {
 	d.own, d.usual = own, usual
 	d.hits, d.usualHits, d.samples = p.maybe(c), p.fits(usual), p.n()
 	if s.writer == nil {
-		d.offset, d.reader = s.b.Header.BaseOffset+int64(s.r.OffsetDelta), clientText(s.b.Identity.ClientID)
+		d.offset, d.reader = s.b.Header.BaseOffset+int64(s.r.OffsetDelta), clientText(s.b.Identity)
 	}
 	s.c.Report(d.report())
 }

@@ -188,7 +188,7 @@ func (n *newSchema) report(topic string, answer *rules.SchemaSubjects) rules.Rep
 		Advice: "A new version of a schema looks like this. If none was meant, look for auto.register.schemas=true at the producer.",
 	}
 	r.Subject.Topic, r.Subject.Partition = topic, new(n.partition)
-	who, name, side := clientText(n.client.ClientID), rules.Excerpt(topic, 249), sideNames[n.side].many
+	who, name, side := clientText(n.client), rules.Excerpt(topic, 249), sideNames[n.side].many
 	r.Summary = fmt.Sprintf("%s writes %s with schema %d to topic %s, for the first time", who, side, n.id, name)
 	if len(answer.Subjects) > 0 {
 		r.Summary += fmt.Sprintf(": schema %d is %s", n.id, excerpts(answer.Subjects))

@@ -106,7 +106,7 @@ type topicFormats struct {
 // picture is how the last samples look: of a side of a topic, or of what one
 // producer writes there.
 type picture struct {
-	tally
+	formatTally
 	norm  format.Set // what is usual; empty while too little is known, and where formats are mixed
 	held  format.Set // what norm was when it was last not empty
 	rest  format.Set // what else was not rare when something first was
@@ -234,7 +234,7 @@ func (t *topicFormats) writer(hash uint64, id *rules.Identity, now time.Time) *f
 			oldest = i
 		}
 	}
-	p := &formatWriter{writer: hash, client: clientText(strings.Clone(id.ClientID)), software: rules.Excerpt(id.Software(), 80), last: now}
+	p := &formatWriter{writer: hash, client: clientText(id), software: rules.Excerpt(id.Software(), 80), last: now}
 	if len(t.producers) == producerLimit {
 		t.producers = append(t.producers[:oldest], t.producers[oldest+1:]...)
 	}

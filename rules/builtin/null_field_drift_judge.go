@@ -184,7 +184,7 @@ func fieldsText(names []string) string {
 
 // report puts it into words; f is the first of the fields.
 func (in *fieldIncident) report(b *rules.Batch, names []string, f *knownField) rules.Report {
-	who, topic := clientText(b.Identity.ClientID), rules.Excerpt(b.Topic.Name, 249)
+	who, topic := clientText(b.Identity), rules.Excerpt(b.Topic.Name, 249)
 	r := rules.Report{
 		Subject: in.subject, OwnSubject: true, Aspect: in.aspect,
 		Evidence: rules.Evidence{
