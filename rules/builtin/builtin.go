@@ -14,6 +14,8 @@ func Specs() []rules.Spec {
 		partitionerMixSpec(),
 		partitionCountChangeSpec(),
 		hotPartitionSpec(),
+		formatDriftSpec(),
+		nullFieldDriftSpec(),
 		compactedEventStreamSpec(),
 	}
 }
