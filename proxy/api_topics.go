@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"warder/protocol/messages"
+	"warder/rules"
 )
 
 // CreateTopics (19), DeleteTopics (20), AlterConfigs (33), IncrementalAlterConfigs (44).
 //
 // Behaviour: all pass unchanged. What succeeds of them tells the configuration
-// of topics at the moment it changes, earlier than any lookup could.
+// of topics at the moment it changes, earlier than any lookup could. Rules that
+// follow topics are told of those that are created and deleted.
 //
 // Version notes: the answer to CreateTopics lists the effective configuration from
 // version 5 on and the topic id from version 7 on. AlterConfigs replaces the whole
@@ -20,17 +22,11 @@ import (
 func observe[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error),
 	learn func(s *session, ex *exchange, asked T, answer []byte) error,
 ) error {
-	if rq.size > s.srv.settings().maxMessage {
-		s.srv.metrics.skipped("too_large", rq.size)
-		return s.forward(rq, s.exchange(rq, nil))
-	}
-	body, err := s.body(rq)
+	asked, ok, err := glance(s, rq, parse)
 	if err != nil {
 		return err
 	}
-	asked, err := parse(rq.Version, body, s.srv.decodeLimits())
-	if err != nil {
-		s.srv.metrics.skipped("malformed", rq.size)
+	if !ok {
 		return s.forward(rq, s.exchange(rq, nil))
 	}
 	return s.forward(rq, s.exchange(rq, func(s *session, ex *exchange, a *answer) error {
@@ -45,6 +41,25 @@ func observe[T any](s *session, rq *request, parse func(version int16, body []by
 	}))
 }
 
+// glance reads a request that then goes on as it is. ok is false for one that is
+// too large or cannot be read: it passes all the same. An error ends the session.
+func glance[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error)) (asked T, ok bool, err error) {
+	if rq.size > s.srv.settings().maxMessage {
+		s.srv.metrics.skipped("too_large", rq.size)
+		return asked, false, nil
+	}
+	body, err := s.body(rq)
+	if err != nil {
+		return asked, false, err
+	}
+	asked, err = parse(rq.Version, body, s.srv.decodeLimits())
+	if err != nil {
+		s.srv.metrics.skipped("malformed", rq.size)
+		return asked, false, nil
+	}
+	return asked, true, nil
+}
+
 func onCreateTopics(s *session, rq *request) error {
 	return observe(s, rq, messages.ParseCreateTopicsRequest, func(s *session, ex *exchange, asked messages.CreateTopics, body []byte) error {
 		created, err := messages.ParseCreateTopicsResponse(ex.version, body, s.srv.decodeLimits())
@@ -52,7 +67,7 @@ func onCreateTopics(s *session, rq *request) error {
 			return err
 		}
 		for i := range created {
-			s.srv.topicCreated(&created[i], asked.Topics)
+			s.topicCreated(&created[i], asked.Topics)
 		}
 		return nil
 	})
@@ -60,24 +75,29 @@ func onCreateTopics(s *session, rq *request) error {
 
 // topicCreated takes over what a new topic got: as the broker describes it, else
 // as it was asked for.
-func (s *Server) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
+func (s *session) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
 	if t.ErrorCode != 0 {
 		return
 	}
-	s.topics.Delete(t.Name) // whatever had the name before
-	s.topics.Learn(t.Name, t.ID, max(t.Partitions, 0))
-	configs := t.Configs
-	if !t.Described {
-		for i := range asked {
-			if asked[i].Name == t.Name {
-				configs = asked[i].Configs
-			}
+	configs, partitions := t.Configs, t.Partitions
+	for i := range asked {
+		if !t.Described && asked[i].Name == t.Name {
+			configs, partitions = asked[i].Configs, asked[i].Partitions
 		}
 	}
-	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
-		s.topics.LearnConfig(t.Name, policy, s.now())
+	partitions = max(partitions, 0)
+	topics := s.srv.topics
+	topics.Delete(t.Name) // whatever had the name before
+	topics.Learn(t.Name, t.ID, partitions)
+	if s.srv.engine.Wants(rules.KindTopicAppeared) && topics.Tell(t.Name) {
+		s.srv.engine.Emit(rules.TopicAppeared{
+			At: s.out.readAt, Client: s.identity.Load(), Topic: t.Name, Partitions: int32(partitions), Created: true,
+		})
 	}
-	s.changed()
+	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
+		topics.LearnConfig(t.Name, policy, s.srv.now())
+	}
+	s.srv.changed()
 }
 
 func onDeleteTopics(s *session, rq *request) error {
@@ -89,6 +109,7 @@ func onDeleteTopics(s *session, rq *request) error {
 		for i := range deleted {
 			if name, ok := s.topicName([]byte(deleted[i].Name), deleted[i].ID); ok && deleted[i].ErrorCode == 0 {
 				s.srv.topics.Delete(name)
+				s.emit(rules.TopicDeleted{At: s.out.readAt, Client: s.identity.Load(), Topic: name})
 			}
 		}
 		s.srv.changed()

@@ -190,8 +190,9 @@ func (t *Topics) Untold(limit int) (news []Topic) {
 		if t.untold == 0 || len(news) == limit {
 			break
 		}
+		e := t.ring[t.teller%len(t.ring)]
 		t.teller = (t.teller + 1) % len(t.ring)
-		if e := t.ring[t.teller]; t.tell(e) {
+		if t.tell(e) {
 			news = append(news, *e.topic.Load())
 		}
 	}
@@ -205,7 +206,7 @@ func (t *Topics) TellAgain() {
 	for _, e := range t.ring {
 		e.told = false
 	}
-	t.untold = len(t.ring)
+	t.untold, t.teller = len(t.ring), 0
 }
 
 // tell says whether the topic was untold, and makes it told.
