@@ -70,6 +70,7 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	w.engine.AnswerWith(w.ask)
 	if cfg.Admin.Enabled() {
 		w.admin, err = admin.Listen(ctx, admin.Options{
 			Address: string(cfg.Admin.Address), TokenFile: string(cfg.Admin.TokenFile), Gatherer: w.metrics.Registry,
