@@ -58,11 +58,18 @@ func subscribing(parse func(version int16, body []byte, limits messages.Limits) 
 		if err != nil {
 			return err
 		}
-		if ok && asked.Said && s.subscribed.news(&asked) {
-			s.srv.engine.Emit(rules.Subscribed{
-				At: s.in.readAt, Client: s.identity.Load(), Group: asked.Group, Topics: asked.Topics, Pattern: asked.Pattern,
-			})
+		if ok {
+			s.tellSubscription(&asked)
 		}
 		return s.forward(rq, s.exchange(rq, nil))
+	}
+}
+
+// tellSubscription tells rules what a request subscribes to, if it is news.
+func (s *session) tellSubscription(sub *messages.Subscription) {
+	if sub.Said && s.subscribed.news(sub) {
+		s.emit(rules.Subscribed{
+			At: s.in.readAt, Client: s.identity.Load(), Group: sub.Group, Topics: sub.Topics, Pattern: sub.Pattern,
+		})
 	}
 }

@@ -8,5 +8,6 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		wrongTopicSpec(),
 	}
 }
