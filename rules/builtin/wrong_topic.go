@@ -94,8 +94,8 @@ func (t *wrongTopic) isQuiet(topic string) bool {
 // Bounds of what is kept for the cluster, beside maxTopicNames. All of it takes
 // at most some 60 MB, of which a cluster of a thousand topics uses 1 MB.
 const (
-	maxTopicTraffic = 20_000 // topics that are written, read or subscribed to; some 600 bytes each and 100 for each group
-	maxVain         = 2000   // topics that are asked for in vain; some 300 bytes for each client
+	maxTopicTraffic = 20_000 // topics that are written, read or subscribed to; some 450 bytes each and 90 for each group
+	maxVain         = 2000   // topics that are asked for in vain; some 350 bytes for each client
 	maxVainClients  = 8      // of one topic; further clients are not counted
 	maxSubscribers  = 8      // groups of one topic; further groups are not followed
 	maxLastSeen     = 4096   // groups whose last subscription is known

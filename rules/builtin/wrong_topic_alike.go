@@ -33,9 +33,10 @@ type topicForm struct {
 	words string
 	// letters is how long words is without the `-`.
 	letters int
-	// mask has a bit for each letter and kind of digit that occurs: two names
-	// that are d slips apart differ in 2d bits at most.
-	mask uint32
+	// mask has a bit for each letter that occurs, another for each that occurs
+	// again, and one for each digit: two names that are d slips apart differ in
+	// 2d bits at most.
+	mask uint64
 }
 
 // environments are words that say where a topic belongs rather than what it holds.
@@ -44,8 +45,8 @@ var environments = map[string]bool{
 	"sandbox": true, "local": true, "preprod": true, "prd": true, "prod": true, "production": true,
 }
 
-// onesBetween counts the letters that only one of two masks has.
-func onesBetween(a, b uint32) int { return bits.OnesCount32(a ^ b) }
+// onesBetween counts the bits that only one of two masks has.
+func onesBetween(a, b uint64) int { return bits.OnesCount64(a ^ b) }
 
 func newTopicForm(name string) topicForm {
 	f := topicForm{name: name}
@@ -63,9 +64,10 @@ func newTopicForm(name string) topicForm {
 		case c == '-':
 			continue
 		case 'a' <= c && c <= 'z':
-			f.mask |= 1 << (c - 'a')
+			once := uint64(1) << (2 * (c - 'a'))
+			f.mask |= once | f.mask&once<<1
 		default:
-			f.mask |= 1 << (26 + c%6)
+			f.mask |= 1 << (52 + c%12)
 		}
 		f.letters++
 	}

@@ -6,7 +6,7 @@ import (
 
 const (
 	// maxTopicNames bounds the names that look-alikes are looked for among. One
-	// takes some 350 bytes; beyond the bound the name that was not heard of for
+	// takes some 250 bytes; beyond the bound the name that was not heard of for
 	// the longest is forgotten.
 	maxTopicNames = 100_000
 	// maxCompared bounds how many names one search compares letter by letter.
@@ -26,7 +26,7 @@ type topicNames struct {
 // nameList is all names with one number of letters. What is looked at first lies
 // together in memory.
 type nameList struct {
-	masks []uint32
+	masks []uint64
 	names []*listedName
 }
 

@@ -11,8 +11,10 @@ import (
 func (t *wrongTopic) unreadReport(w *rules.Watch, s *clusterTopics, tr *topicTraffic, alike lookAlike, known bool) rules.Report {
 	other, _ := s.traffic.Peek(alike.name)
 	writer := clientName(tr.writer.ClientID)
+	subject := rules.SubjectOf(tr.writer)
+	subject.Topic = tr.name
 	r := rules.Report{
-		Subject: tr.writer, Severity: rules.Critical,
+		Subject: subject, Severity: rules.Critical,
 		Summary: fmt.Sprintf("%s writes topic %s, which no group has read for %s, while %s reads %s, which nobody writes: the records reach no consumer",
 			writer, topicName(tr.name), seconds(w.Now.Sub(tr.wrote)), other.readers(), topicName(alike.name)),
 		Evidence: rules.Evidence{
@@ -37,8 +39,10 @@ func (t *wrongTopic) unreadReport(w *rules.Watch, s *clusterTopics, tr *topicTra
 // silentReport says that a group waits where nothing comes.
 func (t *wrongTopic) silentReport(w *rules.Watch, s *clusterTopics, tr *topicTraffic, g *subscriber, alike lookAlike) rules.Report {
 	other, _ := s.traffic.Peek(alike.name)
+	subject := rules.SubjectOf(g.client)
+	subject.Topic, subject.Group = tr.name, g.group
 	r := rules.Report{
-		Subject: g.client, Severity: rules.Warning,
+		Subject: subject, Severity: rules.Warning,
 		Summary: fmt.Sprintf("group %s subscribes to topic %s, which has been silent for %s, while %s writes %s",
 			groupName(g.group), topicName(tr.name), seconds(w.Now.Sub(g.since)), clientName(other.writer.ClientID), topicName(alike.name)),
 		Evidence: rules.Evidence{

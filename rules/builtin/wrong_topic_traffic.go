@@ -26,10 +26,11 @@ const (
 // topicTraffic is what is known of the writing and reading of one topic.
 type topicTraffic struct {
 	name string
-	// wrote is the first write since warder knows the topic, writer who wrote
-	// it, lastWrote the last write by anybody.
+	// wrote is the first write since warder knows the topic, lastWrote the last,
+	// writer whoever wrote last. While an incident is open, that is about the
+	// same client throughout.
 	wrote, lastWrote time.Time
-	writer           rules.Subject
+	writer           *rules.Identity
 	// read is the last Fetch, fetched the last one that brought records, reader
 	// the client id of who read last.
 	read, fetched time.Time
@@ -44,9 +45,9 @@ type topicTraffic struct {
 // subscriber is a group that subscribes to a topic.
 type subscriber struct {
 	group       string
-	client      rules.Subject // who subscribed last
-	since, last time.Time     // first and last subscription
-	silent      *openIncident // reported as silent
+	client      *rules.Identity // who subscribed last, but for an open incident
+	since, last time.Time       // first and last subscription
+	silent      *openIncident   // reported as silent
 }
 
 // openIncident is what was reported and is not over.
@@ -75,8 +76,10 @@ func (s *clusterTopics) trafficOf(topic string) *topicTraffic {
 func (s *clusterTopics) written(ev rules.TopicWritten) {
 	tr := s.trafficOf(ev.Topic)
 	if tr.wrote.IsZero() {
-		tr.wrote, tr.writer = ev.At, rules.SubjectOf(ev.Client)
-		tr.writer.Remote, tr.writer.Topic = "", ev.Topic
+		tr.wrote = ev.At
+	}
+	if tr.unread == nil {
+		tr.writer = ev.Client
 	}
 	tr.lastWrote = later(tr.lastWrote, ev.At)
 	tr.lookNow(len(tr.groups) > 0 || tr.due.Equal(never))
@@ -122,8 +125,9 @@ func (s *clusterTopics) subscribe(ev rules.Subscribed) {
 			tr.groups = append(tr.groups, &subscriber{group: ev.Group, since: ev.At})
 		}
 		g := tr.groups[i]
-		g.client, g.last = rules.SubjectOf(ev.Client), ev.At
-		g.client.Remote, g.client.Topic, g.client.Group = "", topic, ev.Group
+		if g.last = ev.At; g.silent == nil {
+			g.client = ev.Client
+		}
 	}
 }
 
@@ -156,10 +160,6 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// idleSpans is how many times UnreadAfter without a write end the report of an
-// unread topic.
-const idleSpans = 4
-
 // lookUnread looks whether the topic is written and not read, while a look-alike is
 // read and not written. Before that is said, and now and then while it goes on,
 // the cluster is asked who reads the topic past warder.
@@ -180,12 +180,9 @@ func (t *wrongTopic) lookUnread(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	}
 	idle := w.Now.Sub(tr.lastWrote)
 	again := w.Now.Add(t.UnreadAfter / looksPerSpan)
-	switch {
-	case idle >= idleSpans*t.UnreadAfter:
+	if idle >= t.UnreadAfter { // nor is a single record a producer
 		over("nobody writes topic %s any more", topicName(tr.name))
 		return never
-	case tr.unread == nil && idle >= t.UnreadAfter:
-		return again // a single record is no producer
 	}
 	alike := s.search(tr.name, t.readNotWritten(w, s))
 	switch {
