@@ -258,8 +258,8 @@ func (t *wrongTopic) lookSilent(w *rules.Watch, s *clusterTopics, tr *topicTraff
 		return due
 	}
 	again := w.Now.Add(t.SilentAfter / looksPerSpan)
-	if tr.read.Before(g.since) || w.Now.Sub(tr.read) > readLately {
-		return again // nobody was seen to fetch: records may reach the group past warder
+	if w.Now.Sub(tr.read) > readLately {
+		return again // nobody is seen to fetch: records may reach the group past warder
 	}
 	alike := s.search(tr.name, t.writtenInstead(w, s, g))
 	switch {

@@ -87,6 +87,9 @@ func TestLostEventsSuspendTheClaim(t *testing.T) {
 	c.see(rules.Gap{At: c.now, Lost: 7}) // a Fetch of orders-v2 may have been among them
 	c.runs(59 * time.Minute)
 	c.wants("")
+	if c.asked != 0 {
+		t.Error("the cluster was asked for nothing")
+	}
 	c.runs(2 * time.Minute)
 	c.wants("critical orders-v2")
 	c.see(rules.Gap{At: c.now, Lost: 7}) // what was claimed is not taken back for that
