@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"hash/maphash"
+	"slices"
 
 	"warder/protocol/messages"
 	"warder/rules"
@@ -34,7 +35,7 @@ type subscriptions map[string]uint64
 func (m *subscriptions) news(s *messages.Subscription) bool {
 	var h maphash.Hash
 	h.SetSeed(subscriptionSeed)
-	for _, text := range append(s.Topics[:len(s.Topics):len(s.Topics)], s.Pattern) {
+	for _, text := range append(slices.Clip(s.Topics), s.Pattern) {
 		h.WriteString(text)
 		h.WriteByte(0)
 	}
