@@ -124,7 +124,8 @@ const (
 	// brokers, and replaces them.
 	TreatRewrite
 	// TreatObserve forwards both untouched, and reads a copy to learn of topics,
-	// their configuration and who subscribes to them.
+	// their configuration and who subscribes to them; a rule may refuse a request
+	// that changes topics.
 	TreatObserve
 	// TreatNegotiate is ApiVersions: the response is clamped to this table.
 	TreatNegotiate
@@ -240,7 +241,7 @@ var apis = [MaxKey + 1]API{
 	AlterReplicaLogDirs:                   {AlterReplicaLogDirs, "AlterReplicaLogDirs", 0, 2, 2, TreatPass},
 	DescribeLogDirs:                       {DescribeLogDirs, "DescribeLogDirs", 0, 5, 2, TreatPass},
 	SaslAuthenticate:                      {SaslAuthenticate, "SaslAuthenticate", 0, 2, 2, TreatSASL},
-	CreatePartitions:                      {CreatePartitions, "CreatePartitions", 0, 3, 2, TreatPass},
+	CreatePartitions:                      {CreatePartitions, "CreatePartitions", 0, 3, 2, TreatObserve},
 	CreateDelegationToken:                 {CreateDelegationToken, "CreateDelegationToken", 0, 3, 2, TreatPass},
 	RenewDelegationToken:                  {RenewDelegationToken, "RenewDelegationToken", 0, 2, 2, TreatPass},
 	ExpireDelegationToken:                 {ExpireDelegationToken, "ExpireDelegationToken", 0, 2, 2, TreatPass},

@@ -36,6 +36,7 @@ func init() {
 		protocol.InitProducerId:          {onRequest: onInitProducerID},
 		protocol.EndTxn:                  {onRequest: onEndTxn},
 		protocol.AlterConfigs:            {onRequest: onAlterConfigs},
+		protocol.CreatePartitions:        {onRequest: onCreatePartitions},
 		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},

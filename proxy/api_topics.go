@@ -1,33 +1,46 @@
 package proxy
 
 import (
+	"fmt"
+
 	"warder/protocol/messages"
 	"warder/rules"
 )
 
-// CreateTopics (19), DeleteTopics (20), AlterConfigs (33), IncrementalAlterConfigs (44).
+// CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37),
+// IncrementalAlterConfigs (44).
 //
-// Behaviour: all pass unchanged. What succeeds of them tells the configuration
-// of topics at the moment it changes, earlier than any lookup could. Rules that
-// follow topics are told of those that are created and deleted.
+// Behaviour: all pass unchanged, unless a rule refuses what they ask for, see
+// changes.go. What succeeds of them tells the configuration of topics at the moment
+// it changes, earlier than any lookup could. Rules that follow topics are told of
+// those that are created, altered and deleted.
 //
 // Version notes: the answer to CreateTopics lists the effective configuration from
 // version 5 on and the topic id from version 7 on. AlterConfigs replaces the whole
 // set: a cleanup.policy that it does not name is back at the broker's default,
 // which is asked for when needed. Topics are deleted by name or, from version 6 of
-// DeleteTopics on, by id.
+// DeleteTopics on, by id. A refusal has a text from version 1 of CreateTopics and
+// version 5 of DeleteTopics on.
 
-// observe reads the request for what its answer will have to be compared with.
-// A request that cannot be read passes; what is known of its topics may then be stale until it expires.
+// observe reads the request for the rules that judge it, and for what its answer
+// will have to be compared with. What is known of the topics of a request that
+// cannot be read may be stale until it expires.
 func observe[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error),
 	learn func(s *session, ex *exchange, asked T, answer []byte) error,
 ) error {
-	asked, ok, err := glance(s, rq, parse)
+	if limit := s.srv.settings().maxMessage; rq.size > limit {
+		return s.unjudged(rq, "too_large", fmt.Errorf("%d bytes exceed the limit of %d (inspect.max_message)", rq.size, limit))
+	}
+	body, err := s.body(rq)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return s.forward(rq, s.exchange(rq, nil))
+	asked, err := parse(rq.Version, body, s.srv.decodeLimits())
+	if err != nil {
+		return s.unjudged(rq, "malformed", err)
+	}
+	if answered, err := s.judged(rq, body, asked); answered || err != nil {
+		return err
 	}
 	return s.forward(rq, s.exchange(rq, func(s *session, ex *exchange, a *answer) error {
 		body, err := s.read(ex, a)
@@ -39,25 +52,6 @@ func observe[T any](s *session, rq *request, parse func(version int16, body []by
 		}
 		return s.relay(a)
 	}))
-}
-
-// glance reads a request that then goes on as it is. ok is false for one that is
-// too large or cannot be read: it passes all the same. An error ends the session.
-func glance[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error)) (asked T, ok bool, err error) {
-	if rq.size > s.srv.settings().maxMessage {
-		s.srv.metrics.skipped("too_large", rq.size)
-		return asked, false, nil
-	}
-	body, err := s.body(rq)
-	if err != nil {
-		return asked, false, err
-	}
-	asked, err = parse(rq.Version, body, s.srv.decodeLimits())
-	if err != nil {
-		s.srv.metrics.skipped("malformed", rq.size)
-		return asked, false, nil
-	}
-	return asked, true, nil
 }
 
 func onCreateTopics(s *session, rq *request) error {
@@ -138,7 +132,7 @@ func alteredBy(parse func(int16, []byte, messages.Limits) ([]messages.TopicResul
 		}
 		for i := range asked.Topics {
 			if t := &asked.Topics[i]; !failed[t.Topic] {
-				s.srv.configAltered(t)
+				s.tellAltered(t, s.srv.configAltered(t))
 			}
 		}
 		s.srv.changed()
@@ -146,14 +140,51 @@ func alteredBy(parse func(int16, []byte, messages.Limits) ([]messages.TopicResul
 	}
 }
 
-func (s *Server) configAltered(t *messages.AlteredTopic) {
-	var before string
-	if known, ok := s.topics.ByName([]byte(t.Topic)); ok && known.Cleanup.Known() {
-		before = known.Cleanup.String()
+// configAltered takes over a new configuration and returns the cleanup.policy before.
+func (s *Server) configAltered(t *messages.AlteredTopic) (before rules.CleanupPolicy) {
+	if known, ok := s.topics.ByName([]byte(t.Topic)); ok {
+		before = known.Cleanup
 	}
-	if policy, known := t.CleanupPolicyAfter(before); known {
-		s.topics.LearnConfig(t.Topic, policy, s.now())
+	if after := policyAfter(t, before); after.Known() {
+		s.topics.LearnConfig(t.Topic, after.String(), s.now())
 	} else {
 		s.topics.ForgetConfig(t.Topic)
 	}
+	return before
+}
+
+// tellAltered tells whoever follows topics that the cleanup.policy of one has
+// changed: a request named it, or may have taken back what was known of it, and it
+// is not the same as before.
+func (s *session) tellAltered(t *messages.AlteredTopic, before rules.CleanupPolicy) {
+	after := policyAfter(t, before)
+	if before == after && (before.Known() || !t.Names(messages.CleanupPolicy)) || !s.srv.engine.Wants(rules.KindTopicAltered) {
+		return
+	}
+	s.srv.engine.Emit(rules.TopicAltered{At: s.out.readAt, Client: s.identity.Load(), Topic: t.Topic, Before: before, After: after})
+}
+
+// onCreatePartitions reads the request for the rules alone. If none wants to, the
+// number of partitions is learnt from Metadata as ever.
+func onCreatePartitions(s *session, rq *request) error {
+	if !s.gate.NeedsChange(s.identity.Load()) {
+		return s.forward(rq, s.exchange(rq, nil))
+	}
+	return observe(s, rq, messages.ParseCreatePartitionsRequest, func(s *session, ex *exchange, asked messages.CreatePartitions, body []byte) error {
+		results, err := messages.ParseCreatePartitionsResponse(ex.version, body, s.srv.decodeLimits())
+		if err != nil || asked.ValidateOnly {
+			return err
+		}
+		count := make(map[string]int)
+		for i := range asked.Topics {
+			count[asked.Topics[i].Name] = asked.Topics[i].Partitions
+		}
+		for _, r := range results {
+			if r.ErrorCode == 0 {
+				s.srv.topics.Learn(r.Name, [16]byte{}, count[r.Name])
+			}
+		}
+		s.srv.changed()
+		return nil
+	})
 }

@@ -8,6 +8,25 @@ import (
 	"warder/rules"
 )
 
+// glance reads a request that then goes on as it is. ok is false for one that is
+// too large or cannot be read: it passes all the same. An error ends the session.
+func glance[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error)) (asked T, ok bool, err error) {
+	if rq.size > s.srv.settings().maxMessage {
+		s.srv.metrics.skipped("too_large", rq.size)
+		return asked, false, nil
+	}
+	body, err := s.body(rq)
+	if err != nil {
+		return asked, false, err
+	}
+	asked, err = parse(rq.Version, body, s.srv.decodeLimits())
+	if err != nil {
+		s.srv.metrics.skipped("malformed", rq.size)
+		return asked, false, nil
+	}
+	return asked, true, nil
+}
+
 // learnTopics takes over what Metadata says of topics.
 func (s *Server) learnTopics(topics []messages.TopicFacts) {
 	news := false
@@ -38,18 +57,30 @@ func (s *session) topicName(name []byte, id [16]byte) (string, bool) {
 // configuration. Without that the accident which a rule was set up to stop could
 // be the very first record. It returns at once, and allocates nothing, when all is known.
 func (s *session) awaitTopics(id *rules.Identity, req *protocol.ProduceRequest) {
-	if ids := s.nameless(id, req); len(ids) > 0 {
-		s.srv.lookups.wantNames(s, ids)
-		keys := make([]topicKey, len(ids))
-		for i := range ids {
-			keys[i].id = ids[i]
-		}
-		s.srv.lookups.await(s.srv.hard, keys, producePatience)
+	s.awaitNames(s.nameless(id, req))
+	s.awaitConfigs(s.unconfigured(id, req))
+}
+
+// awaitNames asks for the names of topic ids and waits for the answer.
+func (s *session) awaitNames(ids [][16]byte) {
+	if len(ids) == 0 {
+		return
 	}
-	if names := s.unconfigured(id, req); len(names) > 0 {
-		s.srv.lookups.wantConfigs(s, names)
-		s.srv.lookups.await(s.srv.hard, keysOf(names), producePatience)
+	s.srv.lookups.wantNames(s, ids)
+	keys := make([]topicKey, len(ids))
+	for i := range ids {
+		keys[i].id = ids[i]
 	}
+	s.srv.lookups.await(s.srv.hard, keys, producePatience)
+}
+
+// awaitConfigs asks for the configuration of topics and waits for the answer.
+func (s *session) awaitConfigs(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	s.srv.lookups.wantConfigs(s, names)
+	s.srv.lookups.await(s.srv.hard, keysOf(names), producePatience)
 }
 
 // nameless returns the topic ids of a request that a blocking rule would need the names of.

@@ -15,8 +15,8 @@ func (m *Metrics) Meter() engine.Meter {
 			m.findings.WithLabelValues(rule, s.String(), a.String()).Inc()
 		},
 		Suppressed: func(rule string) { m.suppressed.WithLabelValues(rule).Inc() },
-		Verdict: func(v engine.Verdict, partitions int) {
-			m.verdicts.WithLabelValues(string(v)).Add(float64(partitions))
+		Verdict: func(v engine.Verdict, n int) {
+			m.verdicts.WithLabelValues(string(v)).Add(float64(n))
 		},
 		Inspected: func(b, r int) {
 			batches.Add(float64(b))

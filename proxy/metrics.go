@@ -129,7 +129,7 @@ func (m *Metrics) registerConnections() {
 
 func (m *Metrics) registerInspection() {
 	m.findings = m.counters("warder_findings_total", "Findings, repeats included, by rule, severity and action.", "rule", "severity", "action")
-	m.verdicts = m.counters("warder_verdicts_total", "Verdicts on Produce partitions, by verdict (allowed, would_block, denied).", "verdict")
+	m.verdicts = m.counters("warder_verdicts_total", "Verdicts on Produce partitions and on changes that administrative requests ask for, by verdict (allowed, would_block, denied).", "verdict")
 	m.inspected = m.counters("warder_inspected_total", "What rules looked into, by unit (batch, record).", "unit")
 	m.uninspected = m.counters("warder_uninspected_total", "Messages and batches that passed without inspection although a rule or the address rewriting wanted them, by reason.", "reason")
 	m.uninspectedBytes = m.counters("warder_uninspected_bytes_total", "Bytes of what warder_uninspected_total counts, by reason.", "reason")

@@ -9,9 +9,10 @@
 //	BatchRule    a batch, after its records               may deny, report, observe
 //	RecordRule   a record                                 may deny
 //	SampleRule   some records, also of what is fetched    reports
+//	ChangeRule   a change of a topic, before it is made   may deny, report, observe
 //	Watcher      events of one key, in a shard            reports
 //
-// The first four run on the connection's own goroutine while the request
+// The first five run on the connection's own goroutine while the request
 // waits. They are functions of what they are given, take no lock that another
 // session can hold for long, do no I/O and never ask for the time. What they
 // are given ([Batch], [Record] and every slice in them) is a view into a
@@ -23,7 +24,8 @@
 // as data.
 //
 // A rule leaves what it thinks in its [Case]. Deny says that a record should not
-// be written; the operator's action decides whether that refuses the batch
-// (`block`) or marks the finding `would_block`. Report says what happened, in words, numbers and advice; the engine adds who
-// and where, folds repeats and hands the [Finding] to the sinks.
+// be written, or a change not be made; the operator's action decides whether
+// that refuses it (`block`) or marks the finding `would_block`. Report says what
+// happened, in words, numbers and advice; the engine adds who and where, folds
+// repeats and hands the [Finding] to the sinks.
 package rules

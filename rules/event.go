@@ -77,14 +77,18 @@ func (g Gap) When() time.Time { return g.At }
 func (Gap) Key(KeyKind) string { return "" }
 
 // Observation is what a rule saw in a batch and wants to judge later; only the
-// Watcher of the same rule is given it.
+// Watcher of the same rule is given it, once it is clear what becomes of the
+// request.
 type Observation struct {
-	// At and Client are set by the engine.
+	// At, Client and Refused are set by the engine.
 	At     time.Time
 	Client *Identity
-	By     KeyKind
-	Of     string
-	Data   any
+	// Refused says that the batch was refused, by whichever rule: the log never
+	// gets it.
+	Refused bool
+	By      KeyKind
+	Of      string
+	Data    any
 }
 
 // Kind is KindObservation.

@@ -82,7 +82,9 @@ func (e TopicDeleted) When() time.Time { return e.At }
 func (e TopicDeleted) Key(k KeyKind) string { return topicKey(k, e.Topic) }
 
 // TopicAltered says that a topic's cleanup.policy was changed by AlterConfigs or
-// IncrementalAlterConfigs, answered without error.
+// IncrementalAlterConfigs, answered without error. After is unknown when the policy
+// goes back to the broker's default, as it does when AlterConfigs, which replaces
+// the whole configuration, does not name it.
 type TopicAltered struct {
 	At            time.Time
 	Client        *Identity

@@ -36,8 +36,8 @@ type Spec struct {
 }
 
 // Rule is a configured rule: immutable, and used by many goroutines at once.
-// It implements some of RequestRule, BatchRule, RecordRule, SampleRule and
-// Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
+// It implements some of RequestRule, BatchRule, RecordRule, SampleRule,
+// ChangeRule and Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
 // Ticker.
 type Rule any
 
@@ -69,8 +69,9 @@ type SampleRule interface {
 	Sample(c *Case, b *Batch, r *Record)
 }
 
-// How records are sampled for SampleRule, for each session and topic: the first
-// SamplesPerSecond of a second, then one in SampleEvery.
+// How records are sampled for SampleRule, for each session and topic: about
+// SamplesPerSecond of each second, spread over it by the pace of the second
+// before, and never fewer than one in SampleEvery.
 const (
 	SamplesPerSecond = 32
 	SampleEvery      = 64

@@ -74,6 +74,10 @@ func (p CleanupPolicy) Known() bool { return p != CleanupUnknown }
 // Compacts says whether the log cleaner compacts the topic.
 func (p CleanupPolicy) Compacts() bool { return p&CleanupCompact != 0 }
 
+// Deletes says whether records are deleted when they are older than retention.ms
+// or the log larger than retention.bytes.
+func (p CleanupPolicy) Deletes() bool { return p&CleanupDelete != 0 }
+
 // String is the policy as Kafka writes it, "unknown" when it is not known.
 func (p CleanupPolicy) String() string {
 	switch p {

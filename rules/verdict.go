@@ -8,15 +8,16 @@ type Denial struct {
 	Record int
 	// Key is the record's key as KeyText writes it, for the rule's own report.
 	Key string
-	// Reason completes "refused this record: ", in ASCII, without a full
-	// stop, as in "null value would delete key sha256:9f2c1a0b from compacted
-	// topic users".
+	// Reason completes "refused this record: " (or batch, or change), in ASCII,
+	// without a full stop, as in "null value would delete key sha256:9f2c1a0b from
+	// compacted topic users".
 	Reason string
 	// AcksZero says what happens to a request that nobody answers.
 	AcksZero AcksZero
 }
 
-// WholeBatch is the Record of a Denial that concerns no single record.
+// WholeBatch is the Record of a Denial that concerns no single record: a whole
+// batch or request, or a Change.
 const WholeBatch = -1
 
 // AcksZero is what a refusal means for a client that waits for no answer
@@ -99,7 +100,8 @@ func (c *Case) Deny(d Denial) {
 func (c *Case) Report(r Report) { c.Reports = append(c.Reports, r) }
 
 // Observe sends data to the rule's own Watcher, into the state of the given
-// key. Data must not alias the batch. It is lost when the queue is full.
+// key. Data must not alias the batch. It is told afterwards whether the batch was
+// refused, and is lost when the queue is full.
 func (c *Case) Observe(by KeyKind, key string, data any) {
 	c.Observations = append(c.Observations, Observation{By: by, Of: key, Data: data})
 }

@@ -45,14 +45,14 @@ type Batch struct {
 	// SampleRule.
 	Weight int
 
-	before Pair
+	before *Record
 	hash   uint64 // of the key of the record with Index hashed-1
 	hashed int
 }
 
 // Begin is for the engine: it turns to the next batch.
 func (b *Batch) Begin(h *records.Header) {
-	b.Header, b.Records, b.hashed = h, 0, 0
+	b.Header, b.Records, b.hashed, b.before = h, 0, 0, nil
 }
 
 // KeyHash is a hash of the record's key, computed once for all rules. It is the
@@ -70,10 +70,15 @@ type Pair struct{ Key, Value []byte }
 
 // Before gives the record before the current one in the same batch; false for
 // the first.
-func (b *Batch) Before(r *Record) (Pair, bool) { return b.before, r.Index > 0 }
+func (b *Batch) Before(r *Record) (Pair, bool) {
+	if r.Index == 0 || b.before == nil {
+		return Pair{}, false
+	}
+	return Pair{b.before.Key, b.before.Value}, true
+}
 
 // SetBefore is for the engine: it sets what Before returns.
-func (b *Batch) SetBefore(key, value []byte) { b.before = Pair{key, value} }
+func (b *Batch) SetBefore(r *Record) { b.before = r }
 
 // Record is a view of one record; see records.Record for its fields.
 type Record records.Record

@@ -213,7 +213,8 @@ func (d *demo) others() int {
 	for _, f := range d.stage.found.Query(sink.Query{}) {
 		belongs := false
 		for i := range d.outcomes {
-			belongs = belongs || d.outcomes[i].act.rule == f.Rule && d.outcomes[i].act.client == f.Subject.ClientID
+			q := d.outcomes[i].act.query()
+			belongs = belongs || q.Match(&f)
 		}
 		if !belongs {
 			n++

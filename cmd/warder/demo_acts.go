@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"warder/rules"
+	"warder/rules/sink"
 )
 
 // demoPatience bounds every single step of the demo.
@@ -19,15 +20,24 @@ const demoPatience = 20 * time.Second
 // entry to demoActs.
 type demoAct struct {
 	client  string // client id of whoever does it; unique among the acts, since it is how findings are told apart
+	topic   string // where the rule speaks of a topic and not of a client: the topic, used by no other act
 	does    string // what is done, for the table
 	because string // how such a thing comes about, in a sentence
 
 	rule    string // the rule that is shown
-	found   bool   // whether it must report a finding about client
+	found   bool   // whether it must report a finding about client, or topic
 	refused bool   // whether the write must be refused; else it must be stored
 
 	play  func(ctx context.Context, st *demoStage) (refused bool, err error)
 	after func(ctx context.Context, st *demoStage) error // shown once, after the first play; may be nil
+}
+
+// query selects the findings that belong to the act.
+func (a *demoAct) query() sink.Query {
+	if a.topic != "" {
+		return sink.Query{Rule: a.rule, Topic: a.topic}
+	}
+	return sink.Query{Rule: a.rule, ClientID: a.client}
 }
 
 // demoActs are played in this order.

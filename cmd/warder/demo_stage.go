@@ -116,7 +116,7 @@ func (st *demoStage) compacted(ctx context.Context, key string) (string, error) 
 	return value, nil
 }
 
-// finding waits until the act's rule has reported something about its client, and returns that. It does not wait where
+// finding waits until the act's rule has reported something about its client or topic, and returns that. It does not wait where
 // nothing must be reported, nor where the write was not refused as it should be.
 func (st *demoStage) finding(ctx context.Context, act *demoAct, refused bool) *rules.Finding {
 	if act.found && refused == act.refused {
@@ -125,9 +125,11 @@ func (st *demoStage) finding(ctx context.Context, act *demoAct, refused bool) *r
 	return st.look(act)
 }
 
-// look returns the newest finding of the act's rule about its client, nil when there is none.
+// look returns the newest finding that belongs to the act, nil when there is none.
 func (st *demoStage) look(act *demoAct) *rules.Finding {
-	found := st.found.Query(sink.Query{Rule: act.rule, ClientID: act.client, Limit: 1})
+	q := act.query()
+	q.Limit = 1
+	found := st.found.Query(q)
 	if len(found) == 0 {
 		return nil
 	}

@@ -53,7 +53,7 @@ func TestCommandLines(t *testing.T) {
 		"check -o json":                          {2, `"message": "no broker to begin with`, "1 problems"},
 		"check --upstream k:1 -X rules.tombstone.widnow=1": {2, "", "unknown key `widnow` in rules.tombstone"},
 		"check --upstream 127.0.0.1:1 --connect":           {1, "", "no broker of upstream.bootstrap could be asked"},
-		"rules":                                            {0, "tombstone  alert    yes        critical", ""},
+		"rules":                                            {0, "alert    yes        critical  a null value", ""},
 		"rules list -o json":                               {0, `"id": "tombstone"`, ""},
 		"rules explain tombstone":                          {0, "# tombstone", ""},
 		"rules explain tombston":                           {2, "", `did you mean "tombstone"?`},

@@ -147,10 +147,16 @@ type ConfigChange struct {
 // AlteredTopic is what a request wants to change of a topic's configuration.
 type AlteredTopic struct {
 	Topic   string
+	Ordinal int // place among the resources of the request, from 0; not all are topics
 	Changes []ConfigChange
 	// Replaces says that every entry which is not named goes back to its default
 	// (AlterConfigs); else those stay (IncrementalAlterConfigs, KIP-339).
 	Replaces bool
+}
+
+// Names reports whether the change names an entry.
+func (t *AlteredTopic) Names(entry string) bool {
+	return slices.ContainsFunc(t.Changes, func(c ConfigChange) bool { return c.Name == entry })
 }
 
 // AlterConfigs is an AlterConfigs or IncrementalAlterConfigs request, reduced to
@@ -232,7 +238,7 @@ func ParseAlterConfigsRequest(version int16, body []byte, lim Limits) (AlterConf
 		if res.ResourceType != ResourceTopic {
 			continue
 		}
-		t := AlteredTopic{Topic: res.ResourceName, Replaces: true}
+		t := AlteredTopic{Topic: res.ResourceName, Ordinal: i, Replaces: true}
 		for j := range res.Configs {
 			t.Changes = append(t.Changes, ConfigChange{Config: newConfig(res.Configs[j].Name, res.Configs[j].Value)})
 		}
@@ -254,7 +260,7 @@ func ParseIncrementalAlterConfigsRequest(version int16, body []byte, lim Limits)
 		if res.ResourceType != ResourceTopic {
 			continue
 		}
-		t := AlteredTopic{Topic: res.ResourceName}
+		t := AlteredTopic{Topic: res.ResourceName, Ordinal: i}
 		for j := range res.Configs {
 			c := &res.Configs[j]
 			t.Changes = append(t.Changes, ConfigChange{Config: newConfig(c.Name, c.Value), Op: ConfigOp(c.Op)})

@@ -58,7 +58,7 @@ func TestAlterConfigs(t *testing.T) {
 		}
 		got, err := ParseAlterConfigsRequest(version, at(version, rq), Limits{})
 		check1(t, "AlterConfigs", version, got, err, AlterConfigs{ValidateOnly: true, Topics: []AlteredTopic{{
-			Topic: "orders", Replaces: true,
+			Topic: "orders", Ordinal: 1, Replaces: true,
 			Changes: []ConfigChange{{Config{Name: "cleanup.policy", Value: "compact", Source: SourceUnspecified}, OpSet}},
 		}}})
 		resp := kmsg.NewPtrAlterConfigsResponse()

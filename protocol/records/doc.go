@@ -9,7 +9,7 @@
 // an inspected batch costs no allocation. What it hands out aliases either
 // the caller's bytes or the scanner's own output buffer and is valid until
 // the next call of NextBatch, Reset or Release, a [Record] until the next
-// record. Decompression starts with the first record that is asked for, so a
+// record but one. Decompression starts with the first record that is asked for, so a
 // caller which is content with headers never pays for it.
 //
 // Memory: the scanner holds at most one output buffer, as large as the records

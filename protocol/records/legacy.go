@@ -153,11 +153,12 @@ func (s *Scanner) nextMessage() (*Record, bool) {
 	if delta < math.MinInt32 || delta > math.MaxInt32 {
 		return nil, s.failRecord(s.index, "Offset", s.pos, "too far from that of the wrapper")
 	}
-	s.rec = Record{Index: s.index, OffsetDelta: int32(delta), Key: m.key, KeyNull: m.key == nil, Value: m.value, ValueNull: m.value == nil}
+	r := s.record()
+	*r = Record{Index: s.index, OffsetDelta: int32(delta), Key: m.key, KeyNull: m.key == nil, Value: m.value, ValueNull: m.value == nil}
 	if m.timestamp >= 0 && s.header.BaseTimestamp >= 0 {
-		s.rec.TimestampDelta = m.timestamp - s.header.BaseTimestamp
+		r.TimestampDelta = m.timestamp - s.header.BaseTimestamp
 	}
 	s.index++
 	s.pos += m.size
-	return &s.rec, true
+	return r, true
 }

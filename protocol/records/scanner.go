@@ -25,7 +25,7 @@ const (
 )
 
 // Record is a view of one record. Its slices alias the scanned bytes or the
-// scanner's output buffer and die with the next record.
+// scanner's output buffer and die with the next record but one.
 type Record struct {
 	// Index counts the records of the batch from 0, as record_errors of a
 	// Produce response do (KIP-467).
@@ -76,8 +76,8 @@ type Scanner struct {
 	index    int    // of the next record
 	count    int    // records in the batch
 
-	rec Record
-	out output // what body aliases when the batch was compressed
+	recs [2]Record // in turn, so that the one before is still whole
+	out  output    // what body aliases when the batch was compressed
 }
 
 // Reset prepares the scanner for the record bytes of another partition. The
@@ -93,7 +93,7 @@ func (s *Scanner) Reset(blob []byte, lim Limits) {
 	s.blob, s.lim = blob, lim
 	s.next, s.start, s.truncated, s.grace = 0, 0, false, RatioGrace
 	s.err, s.batchErr, s.state = nil, nil, noBatch
-	s.body, s.rec = nil, Record{}
+	s.body, s.recs = nil, [2]Record{}
 }
 
 // Release returns the output buffer to the pool and forgets the blob. The
@@ -131,6 +131,9 @@ func (s *Scanner) NextBatch() (*Header, bool) {
 	s.state = unopened
 	return &s.header, true
 }
+
+// record is where the next record goes.
+func (s *Scanner) record() *Record { return &s.recs[s.index&1] }
 
 // Batch gives the bytes of the current batch, a part of the blob.
 func (s *Scanner) Batch() []byte { return s.blob[s.start:s.next] }

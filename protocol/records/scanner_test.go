@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -356,6 +357,39 @@ func TestCRC(t *testing.T) {
 			if err := VerifyCRC(batch[:n]); err == nil || errors.Is(err, ErrCRC) {
 				t.Errorf("%d bytes: %v", n, err)
 			}
+		}
+	}
+}
+
+// A record stays as it is until the next but one.
+func TestRecordBeforeIsStillWhole(t *testing.T) {
+	build := NewBuilder(Gzip)
+	for i := range 9 {
+		build.Add(fmt.Append(nil, "key-", i), bytes.Repeat([]byte{'v'}, i*2000)) // some of them for the slow path
+	}
+	batch, err := build.AppendBatch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := build.AppendMessageSet(nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, blob := range map[string][]byte{"batch": batch, "message set": messages} {
+		var s Scanner
+		s.Reset(blob, Limits{})
+		s.NextBatch()
+		var before *Record
+		n := 0
+		for r, ok := s.NextRecord(); ok; r, ok = s.NextRecord() {
+			if before != nil && (before.Index != n-1 || string(before.Key) != fmt.Sprint("key-", n-1) || len(before.Value) != (n-1)*2000) {
+				t.Errorf("%s: before record %d: %+v", name, n, before)
+			}
+			before = r
+			n++
+		}
+		if n != 9 || s.Err() != nil {
+			t.Errorf("%s: %d records, %v", name, n, s.Err())
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (s *Scanner) NextRecord() (*Record, bool) {
 	if p+1 != end || b[p] != 0 {
 		return s.slowRecord()
 	}
-	r := &s.rec
+	r := s.record()
 	r.Key, r.Value, r.Headers = keyBytes, valueBytes, nil
 	r.KeyNull, r.ValueNull, r.NumHeaders = key&1 != 0, size&1 != 0, 0
 	r.TimestampDelta = int64(timestamp>>1) ^ -int64(timestamp&1)
@@ -112,7 +112,7 @@ func (s *Scanner) slowRecord() (*Record, bool) {
 	if p < 0 || u&1 != 0 || n > len(b)-p {
 		return nil, s.failRecord(s.index, "Length", s.pos, "outside of the batch")
 	}
-	r := &s.rec
+	r := s.record()
 	if field := r.decode(b[p : p+n]); field != "" {
 		return nil, s.failRecord(s.index, field, p, "does not fit into its record")
 	}

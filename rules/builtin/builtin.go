@@ -8,6 +8,10 @@ import "warder/rules"
 func Specs() []rules.Spec {
 	return []rules.Spec{
 		tombstoneSpec(),
+		tombstoneSpikeSpec(),
+		emptyValueSpec(),
+		hotPartitionSpec(),
 		wrongTopicSpec(),
+		compactedEventStreamSpec(),
 	}
 }

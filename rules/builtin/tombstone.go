@@ -1,10 +1,8 @@
 package builtin
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
-	"time"
 
 	"warder/rules"
 	"warder/rules/state"
@@ -16,7 +14,7 @@ import (
 // It leaves out what deletes on purpose (see knownDeleters and debeziumDelete),
 // and the null keys that the broker itself refuses on compacted topics
 // (LogValidator.validateKey). Tombstones of a transaction that is not blocked
-// count when it is committed, see txnTombstones.
+// count when it is committed, see heldBack.
 type tombstone struct{ tombstoneKnobs }
 
 // tombstoneKnobs are the keys below `rules.tombstone` that only it knows.
@@ -61,19 +59,15 @@ func newTombstone(decode func(any) error) (rules.Rule, error) {
 	return t, nil
 }
 
-// Wants leaves out topics that are known not to be compacted, those that only
-// brokers write, and those that their owners clean with tombstones.
+func (t *tombstone) purpose() purpose { return purpose{t.AllowHeader, t.KnownDeleters} }
+
+// Wants leaves out topics where nobody deletes by mistake.
 func (t *tombstone) Wants(id *rules.Identity, topic *rules.Topic) bool {
-	if topic.Cleanup.Known() && !topic.Cleanup.Compacts() {
-		return false
-	}
-	return !brokerTopics.Match(topic.Name) && !(t.KnownDeleters && deletesOnPurpose(id.ClientID, topic.Name))
+	return t.purpose().wants(id, topic)
 }
 
-// NewShared remembers the Debezium deletes that ended a batch: the tombstone
-// that belongs to one begins the next batch. It is shared by all sessions since
-// a batch may be sent again over another connection.
-func (*tombstone) NewShared() rules.Store { return state.NewRecent(4096, 5*time.Minute) }
+// NewShared remembers the Debezium deletes that ended a batch.
+func (*tombstone) NewShared() rules.Store { return newDeletes() }
 
 // namedKeys is how many keys a finding names.
 const namedKeys = 5
@@ -81,17 +75,17 @@ const namedKeys = 5
 // Record denies tombstones.
 func (t *tombstone) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	if !r.ValueNull {
-		if t.KnownDeleters && r.Index+1 == int(b.Header.NumRecords) && debeziumDelete(r.Value) {
-			lastDeletes(c).Add(deletedKey(c, b, r.Key), b.Time)
+		if endsBatch(b, r) {
+			t.purpose().note(c.Shared.(*state.Recent), b, r)
 		}
 		return
 	}
-	if r.KeyNull || t.onPurpose(c, b, r) {
+	if r.KeyNull || t.purpose().meant(c.Shared.(*state.Recent), b, r) {
 		return
 	}
 	d := rules.Denial{Record: r.Index}
 	if c.Denied < namedKeys || c.Blocks && c.Denied < rules.MaxDenials {
-		d.Key = t.keyText(r.Key)
+		d.Key = shownKey(r.Key, t.Reveal)
 		d.Reason = fmt.Sprintf("null value would delete key %s from %s", d.Key, topicText(b.Topic))
 	}
 	if t.AcksZero == "drop" {
@@ -100,34 +94,9 @@ func (t *tombstone) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	c.Deny(d)
 }
 
-// onPurpose says whether the record itself shows that the delete is meant.
-func (t *tombstone) onPurpose(c *rules.Case, b *rules.Batch, r *rules.Record) bool {
-	if t.AllowHeader != "" {
-		if _, ok := r.Header(t.AllowHeader); ok {
-			return true
-		}
-	}
-	if !t.KnownDeleters {
-		return false
-	}
-	if before, ok := b.Before(r); ok {
-		return bytes.Equal(before.Key, r.Key) && debeziumDelete(before.Value)
-	}
-	return lastDeletes(c).Has(deletedKey(c, b, r.Key), b.Time)
-}
-
-func lastDeletes(c *rules.Case) *state.Recent { return c.Shared.(*state.Recent) }
-
-func deletedKey(c *rules.Case, b *rules.Batch, key []byte) *state.Thing {
-	thing := lastDeletes(c).Thing()
-	thing.Part([]byte(b.Topic.Name))
-	thing.Part(strconv.AppendInt(nil, int64(b.Partition), 10))
-	thing.Part(key)
-	return &thing
-}
-
-func (t *tombstone) keyText(key []byte) string {
-	if len(t.Reveal) > 0 {
+// shownKey is the hash of a key, or the key where the operator wants to see it.
+func shownKey(key []byte, reveal []string) string {
+	if len(reveal) > 0 {
 		return strconv.Quote(rules.Excerpt(key, 64))
 	}
 	return rules.KeyText(key)
@@ -145,8 +114,8 @@ func (t *tombstone) Batch(c *rules.Case, b *rules.Batch) {
 	for _, d := range c.Denials[:min(len(c.Denials), namedKeys)] {
 		seen.keys = append(seen.keys, d.Key)
 	}
-	if b.Header.Transactional && !c.Blocks && len(b.TransactionalID) > 0 {
-		seen.epoch = producerEpoch{b.Header.ProducerID, b.Header.ProducerEpoch}
+	if inTransaction(b) && !c.Blocks {
+		seen.epoch = epochOf(b)
 		c.Observe(rules.ByTransactionalID, string(b.TransactionalID), seen)
 		return
 	}
@@ -168,7 +137,7 @@ type tombstones struct {
 // report puts it into words.
 func (s *tombstones) report(blocked bool) rules.Report {
 	r := rules.Report{
-		Summary: fmt.Sprintf("%s wrote %s to %s: %s", s.who(), s.what(), topicText(&s.topic), s.consequence()),
+		Summary: fmt.Sprintf("%s wrote %s to %s: %s", writerText(s.client), s.what(), topicText(&s.topic), s.consequence()),
 		Evidence: rules.Evidence{
 			{Name: "offset_in_batch", Value: s.first},
 			{Name: "records", Value: s.records},
@@ -184,11 +153,12 @@ func (s *tombstones) report(blocked bool) rules.Report {
 	return r
 }
 
-func (s *tombstones) who() string {
-	if s.client == "" {
+// writerText names a client that wrote something.
+func writerText(clientID string) string {
+	if clientID == "" {
 		return "a client without client.id"
 	}
-	return rules.Excerpt(s.client, 80)
+	return rules.Excerpt(clientID, 80)
 }
 
 func (s *tombstones) what() string {

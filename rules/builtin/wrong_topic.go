@@ -197,7 +197,7 @@ func (t *wrongTopic) exists(w *rules.Watch, s *clusterTopics, topic string) {
 	s.names.learn(topic)
 	if v, ok := s.vain.Peek(topic); ok {
 		s.vain.Delete(topic)
-		v.resolve(w, "topic "+topicName(topic)+" exists now")
+		v.resolve(w, "topic "+topicNamed(topic)+" exists now")
 	}
 }
 
@@ -213,16 +213,16 @@ func (t *wrongTopic) appeared(w *rules.Watch, s *clusterTopics, ev rules.TopicAp
 func (t *wrongTopic) deleted(w *rules.Watch, s *clusterTopics, ev rules.TopicDeleted) {
 	s.names.forget(ev.Topic)
 	if tr, ok := s.traffic.Peek(ev.Topic); ok {
-		tr.closeAll(w, "topic "+topicName(ev.Topic)+" was deleted")
+		tr.closeAll(w, "topic "+topicNamed(ev.Topic)+" was deleted")
 		s.traffic.Delete(ev.Topic)
 	}
 }
 
-// topicName is a topic's name for a person.
-func topicName(topic string) string { return rules.Excerpt(topic, maxTopicName) }
+// topicNamed is a topic's name for a person.
+func topicNamed(topic string) string { return rules.Excerpt(topic, maxTopicName) }
 
-// clientName is a client's name for a person.
-func clientName(clientID string) string {
+// clientNamed is a client's name for a person.
+func clientNamed(clientID string) string {
 	if clientID == "" {
 		return "a client without client.id"
 	}

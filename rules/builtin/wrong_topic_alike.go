@@ -143,14 +143,14 @@ func sameBut(a, b string) bool {
 		if i == len(a) || j == len(b) {
 			return i == len(a) && j == len(b)
 		}
-		if lower(a[i]) != lower(b[j]) {
+		if lowerASCII(a[i]) != lowerASCII(b[j]) {
 			return false
 		}
 		i, j = i+1, j+1
 	}
 }
 
-func lower(c byte) byte {
+func lowerASCII(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		c += 'a' - 'A'
 	}

@@ -82,7 +82,7 @@ func (s *clusterTopics) written(ev rules.TopicWritten) {
 		tr.writer = ev.Client
 	}
 	tr.lastWrote = later(tr.lastWrote, ev.At)
-	tr.lookNow(len(tr.groups) > 0 || tr.due.Equal(never))
+	tr.lookNow(len(tr.groups) > 0 || tr.due.Equal(neverDue))
 }
 
 func (s *clusterTopics) read(ev rules.TopicRead) {
@@ -101,13 +101,6 @@ func (tr *topicTraffic) lookNow(mayEnd bool) {
 	if mayEnd {
 		tr.due = time.Time{}
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // subscribe takes in what a group wants to read. A pattern names no topics.
@@ -150,8 +143,8 @@ func (t *wrongTopic) look(w *rules.Watch, s *clusterTopics, tr *topicTraffic) {
 	tr.due = next
 }
 
-// never is later than any time that is waited for.
-var never = time.Unix(1<<40, 0)
+// neverDue is later than any time that is waited for.
+var neverDue = time.Unix(1<<40, 0)
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
@@ -170,10 +163,10 @@ func (t *wrongTopic) lookUnread(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	}
 	switch {
 	case tr.wrote.IsZero() || t.isQuiet(tr.name):
-		return never
+		return neverDue
 	case tr.isRead():
-		over("topic %s is read now, by %s", topicName(tr.name), tr.readers())
-		return never
+		over("topic %s is read now, by %s", topicNamed(tr.name), tr.readers())
+		return neverDue
 	}
 	if due := later(tr.wrote, s.gap).Add(t.UnreadAfter); w.Now.Before(due) {
 		return due
@@ -181,13 +174,13 @@ func (t *wrongTopic) lookUnread(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	idle := w.Now.Sub(tr.lastWrote)
 	again := w.Now.Add(t.UnreadAfter / looksPerSpan)
 	if idle >= t.UnreadAfter { // nor is a single record a producer
-		over("nobody writes topic %s any more", topicName(tr.name))
-		return never
+		over("nobody writes topic %s any more", topicNamed(tr.name))
+		return neverDue
 	}
 	alike := s.search(tr.name, t.readNotWritten(w, s))
 	switch {
 	case alike.name == "":
-		over("no topic that looks like %s is read and not written any more", topicName(tr.name))
+		over("no topic that looks like %s is read and not written any more", topicNamed(tr.name))
 	case tr.unread != nil && w.Now.Sub(tr.unread.at) < stillEvery: // told lately
 	case tr.asked.IsZero() || w.Now.Sub(tr.asked) >= answerPatience:
 		tr.asked = w.Now
@@ -225,7 +218,7 @@ func (t *wrongTopic) answered(w *rules.Watch, s *clusterTopics, ev rules.TopicRe
 	tr.asked = time.Time{}
 	if ev.Known && len(ev.Groups) > 0 {
 		tr.read, tr.reader = ev.At, "" // as good as seen
-		tr.unread.close(w, fmt.Sprintf("topic %s is read past warder, by group %s", topicName(tr.name), rules.Excerpt(ev.Groups[0], 80)))
+		tr.unread.close(w, fmt.Sprintf("topic %s is read past warder, by group %s", topicNamed(tr.name), rules.Excerpt(ev.Groups[0], 80)))
 		tr.unread = nil
 		return
 	}
@@ -244,15 +237,15 @@ func (t *wrongTopic) lookSilent(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	over := func(why string) time.Time {
 		g.silent.close(w, why)
 		g.silent = nil
-		return never
+		return neverDue
 	}
 	switch last, _ := s.subscribed.Peek(g.group); {
 	case t.isQuiet(tr.name):
-		return never
+		return neverDue
 	case last.After(g.last):
-		return over(fmt.Sprintf("group %s no longer subscribes to topic %s", groupName(g.group), topicName(tr.name)))
+		return over(fmt.Sprintf("group %s no longer subscribes to topic %s", groupNamed(g.group), topicNamed(tr.name)))
 	case !tr.lastWrote.Before(g.since) || !tr.fetched.Before(g.since):
-		return over(fmt.Sprintf("topic %s is no longer silent", topicName(tr.name)))
+		return over(fmt.Sprintf("topic %s is no longer silent", topicNamed(tr.name)))
 	}
 	if due := later(g.since, s.gap).Add(t.SilentAfter); w.Now.Before(due) {
 		return due
@@ -264,7 +257,7 @@ func (t *wrongTopic) lookSilent(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	alike := s.search(tr.name, t.writtenInstead(w, s, g))
 	switch {
 	case alike.name == "":
-		over(fmt.Sprintf("no topic that looks like %s is written any more", topicName(tr.name)))
+		over(fmt.Sprintf("no topic that looks like %s is written any more", topicNamed(tr.name)))
 	case s.isUnread(alike.name): // told already, from the writer's side
 	case g.silent == nil || w.Now.Sub(g.silent.at) >= stillEvery:
 		r := t.silentReport(w, s, tr, g, alike)

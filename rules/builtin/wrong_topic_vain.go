@@ -94,17 +94,17 @@ func (t *wrongTopic) reportVain(w *rules.Watch, s *clusterTopics, c *vainClient)
 	alike := s.names.find(topic, s.isThere)
 	r := rules.Report{
 		Subject: c.subject, Severity: rules.Warning,
-		Summary: fmt.Sprintf("%s asks for topic %s, which does not exist", clientName(c.subject.ClientID), topicName(topic)),
+		Summary: fmt.Sprintf("%s asks for topic %s, which does not exist", clientNamed(c.subject.ClientID), topicNamed(topic)),
 		Evidence: rules.Evidence{
 			{Name: "error", Value: "UNKNOWN_TOPIC_OR_PARTITION"},
 			{Name: "asked", Value: c.count},
-			{Name: "for", Value: seconds(w.Now.Sub(c.first))},
+			{Name: "for", Value: timeSpan(w.Now.Sub(c.first))},
 			{Name: "auto_create", Value: c.autoCreate},
 		},
-		Advice: "A producer waits max.block.ms for every record, a consumer gets nothing, and both may look healthy. Create the topic, or correct its name in the configuration of " + clientName(c.subject.ClientID) + ".",
+		Advice: "A producer waits max.block.ms for every record, a consumer gets nothing, and both may look healthy. Create the topic, or correct its name in the configuration of " + clientNamed(c.subject.ClientID) + ".",
 	}
 	if alike.name != "" {
-		r.Summary += "; did you mean " + topicName(alike.name) + "?"
+		r.Summary += "; did you mean " + topicNamed(alike.name) + "?"
 		r.Evidence = append(r.Evidence, alike.evidence()...)
 	}
 	w.Report(r)
@@ -118,7 +118,7 @@ func (s *clusterTopics) isThere(l lookAlike) bool {
 
 // evidence names the look-alike.
 func (l *lookAlike) evidence() rules.Evidence {
-	return rules.Evidence{{Name: "look_alike", Value: topicName(l.name)}, {Name: "differs_in", Value: l.how.String()}}
+	return rules.Evidence{{Name: "look_alike", Value: topicNamed(l.name)}, {Name: "differs_in", Value: l.how.String()}}
 }
 
 // tickVain forgets who has stopped asking.
@@ -130,7 +130,7 @@ func (t *wrongTopic) tickVain(w *rules.Watch, s *clusterTopics) {
 				left = append(left, c)
 				continue
 			}
-			c.resolve(w, clientName(c.subject.ClientID)+" no longer asks for topic "+topicName(topic))
+			c.resolve(w, clientNamed(c.subject.ClientID)+" no longer asks for topic "+topicNamed(topic))
 		}
 		clear(v.clients[len(left):])
 		if v.clients = left; len(left) == 0 {
@@ -168,25 +168,25 @@ func (t *wrongTopic) autoCreated(w *rules.Watch, s *clusterTopics, v *vainTopic,
 	alike := s.names.find(ev.Topic, s.isThere)
 	r := rules.Report{
 		Subject: c.subject, Severity: rules.Info,
-		Summary: fmt.Sprintf("topic %s was created by the broker because %s asked for it", topicName(ev.Topic), clientName(c.subject.ClientID)),
+		Summary: fmt.Sprintf("topic %s was created by the broker because %s asked for it", topicNamed(ev.Topic), clientNamed(c.subject.ClientID)),
 		Evidence: rules.Evidence{
 			{Name: "asked", Value: c.count},
-			{Name: "created_after", Value: seconds(ev.At.Sub(c.first))},
+			{Name: "created_after", Value: timeSpan(ev.At.Sub(c.first))},
 			{Name: "partitions", Value: int(ev.Partitions)},
 		},
 		Advice: "It has the broker's default partitions, replication and retention. auto.create.topics.enable=false on the brokers, or allow.auto.create.topics=false in the client, keeps names from becoming topics by accident.",
 	}
 	if alike.name != "" {
 		r.Severity = rules.Warning
-		r.Summary += "; it looks like " + topicName(alike.name)
+		r.Summary += "; it looks like " + topicNamed(alike.name)
 		r.Evidence = append(r.Evidence, alike.evidence()...)
-		r.Advice = "If " + topicName(alike.name) + " was meant, correct the name in the configuration of " + clientName(c.subject.ClientID) + " and delete the new topic. " + r.Advice
+		r.Advice = "If " + topicNamed(alike.name) + " was meant, correct the name in the configuration of " + clientNamed(c.subject.ClientID) + " and delete the new topic. " + r.Advice
 	}
 	w.Report(r)
 }
 
-// seconds is a time span as people write it: 1h30m, not 1h30m0s.
-func seconds(d time.Duration) string {
+// timeSpan is a time span as people write it: 1h30m, not 1h30m0s.
+func timeSpan(d time.Duration) string {
 	text := d.Round(time.Second).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

@@ -39,6 +39,7 @@ type activeRule struct {
 	batch    rules.BatchRule
 	record   rules.RecordRule
 	sample   rules.SampleRule
+	change   rules.ChangeRule
 	watcher  rules.Watcher
 	ticker   rules.Ticker
 	sweeper  rules.Sweeper
@@ -153,6 +154,7 @@ func (a *activeRule) setAnswer(c configs.RuleConfig) error {
 // bind finds out what the rule can do.
 func (a *activeRule) bind(rule rules.Rule) {
 	a.request, _ = rule.(rules.RequestRule)
+	a.change, _ = rule.(rules.ChangeRule)
 	if a.spec.Needs&(rules.NeedHeaders|rules.NeedRecords|rules.NeedSamples) != 0 {
 		a.batch, _ = rule.(rules.BatchRule)
 	}

@@ -12,14 +12,15 @@ import (
 // conclude turns what was collected into the verdict on the request.
 func (g *Gate) conclude(req *protocol.ProduceRequest) ProduceVerdict {
 	v := ProduceVerdict{Keep: g.keep, Batches: g.judged.batches, Records: g.judged.records}
-	again := false
+	var consequences rules.Evidence
 	if len(g.refused) > 0 {
-		again = g.deny(req)
+		again := g.deny(req)
 		v.Denied, v.AcksZero = g.denied, g.acksZero()
+		consequences = g.consequences(&v, again)
 	}
-	for i := range g.pending {
-		g.sendReport(&g.pending[i], &v, again)
-	}
+	// Nothing of a request goes on when its connection is closed.
+	g.sendObservations(g.refusalOf(wholeRequest) != nil || len(v.Denied) > 0 && g.batch.Acks == 0 && v.AcksZero == rules.CloseConnection)
+	g.sendReports(consequences, g.batch.Acks == 0 && v.AcksZero == rules.DropSilently)
 	m := &g.engine.meter
 	m.inspected(v.Batches, v.Records)
 	m.verdict(Denied, len(v.Denied))
@@ -134,12 +135,12 @@ func (g *Gate) sentence(a *activeRule, what, reason string) string {
 	return head + rules.Excerpt(reason, maxMessage-len(head)-len(tail)) + tail
 }
 
-// message is the text for a partition: clients without record_errors show it
+// message is the text for a partition or change: clients without record_errors show it
 // for every record of the batch.
 func (g *Gate) message(a *activeRule, c *rules.Case) string {
 	d := &c.Denials[0]
 	if d.Record == rules.WholeBatch {
-		return g.sentence(a, "batch", d.Reason)
+		return g.sentence(a, g.whole, d.Reason)
 	}
 	text := g.sentence(a, "record", d.Reason)
 	if g.batch.Records < 2 {

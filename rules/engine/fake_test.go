@@ -16,6 +16,7 @@ type fake struct {
 	request func(*rules.Case, *rules.Request)
 	record  func(*rules.Case, *rules.Batch, *rules.Record)
 	batch   func(*rules.Case, *rules.Batch)
+	change  func(*rules.Case, *rules.Change)
 	watch   func(*rules.Watch, rules.Event)
 	tick    func(*rules.Watch)
 	wants   func(*rules.Identity, *rules.Topic) bool
@@ -37,6 +38,12 @@ func (f *fake) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 func (f *fake) Batch(c *rules.Case, b *rules.Batch) {
 	if f.batch != nil {
 		f.batch(c, b)
+	}
+}
+
+func (f *fake) Change(c *rules.Case, ch *rules.Change) {
+	if f.change != nil {
+		f.change(c, ch)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"warder/rules/state"
 )
 
-// Gate judges the Produce requests of one session, on the session's request
-// loop. It is not safe for concurrent use.
+// Gate judges the Produce requests of one session and what it wants to change, on
+// the session's request loop. It is not safe for concurrent use.
 type Gate struct {
 	// set at construction
 	engine *Engine
@@ -20,8 +20,9 @@ type Gate struct {
 	id  *rules.Identity
 
 	// caches
-	client   []*activeRule    // rules that look at this client
-	produces bool             // one of them looks at Produce
+	client   []*activeRule    // rules that look at what this client produces
+	changers []*activeRule    // rules that look at what this client changes
+	produces bool             // one of client, or somebody who follows topics
 	cases    []rules.Case     // by activeRule.slot
 	blind    rules.Case       // of the undecodable
 	plans    map[string]*plan // by topic
@@ -32,7 +33,10 @@ type Gate struct {
 	scanner  records.Scanner
 	judged   judged
 	keep     bool
+	whole    string          // what is refused when no single record is: "batch" or "change"
+	facts    rules.Evidence  // added to what rules report now
 	pending  []pendingReport // until it is clear what becomes of the request
+	observed []pendingObservation
 	refused  []refusal
 	denied   []protocol.Denial
 	inCharge *activeRule // whose code is running, for a panic
@@ -130,7 +134,10 @@ func (g *Gate) NeedsNames(id *rules.Identity) bool {
 // nothing while all is clean and the topics have been seen before.
 func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) ProduceVerdict {
 	g.sync(id)
-	g.begin(id, req, now)
+	g.begin(rules.Request{
+		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
+		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
+	}, "batch")
 	if !g.produces {
 		return ProduceVerdict{}
 	}
@@ -147,20 +154,19 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 // Close returns what the gate has borrowed. It must not be used afterwards.
 func (g *Gate) Close() {
 	g.scanner.Release()
-	g.set, g.id, g.plans, g.cases, g.client = nil, nil, nil, nil, nil
+	g.set, g.id, g.plans, g.cases, g.client, g.changers = nil, nil, nil, nil, nil, nil
 }
 
 // begin forgets the last request.
-func (g *Gate) begin(id *rules.Identity, req *protocol.ProduceRequest, now time.Time) {
-	g.batch.Request = rules.Request{
-		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
-		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
-	}
+func (g *Gate) begin(q rules.Request, whole string) {
+	g.batch.Request, g.whole, g.facts = q, whole, nil
 	g.judged, g.keep = judged{lastWould: -2}, false
 	clear(g.pending)
+	clear(g.observed)
 	clear(g.refused)
 	clear(g.denied)
-	g.pending, g.refused, g.denied = g.pending[:0], g.refused[:0], g.denied[:0]
+	g.pending, g.observed = g.pending[:0], g.observed[:0]
+	g.refused, g.denied = g.refused[:0], g.denied[:0]
 }
 
 // sync throws the caches away when they hold for another configuration or
@@ -180,10 +186,16 @@ func (g *Gate) sync(id *rules.Identity) {
 		}
 	}
 	g.set, g.id = set, id
-	g.client, g.produces = nil, false
+	g.client, g.changers, g.produces = nil, nil, false
 	for _, a := range set.active {
-		if a.match.client(id) && (a.request != nil || a.batch != nil || a.record != nil || a.sample != nil) {
+		if !a.match.client(id) {
+			continue
+		}
+		if a.request != nil || a.batch != nil || a.record != nil || a.sample != nil {
 			g.client, g.produces = append(g.client, a), true
+		}
+		if a.change != nil {
+			g.changers = append(g.changers, a)
 		}
 	}
 	g.produces = g.produces || g.engine.Wants(rules.KindTopicWritten)
@@ -213,10 +225,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 		p.topic = *known
 	}
 	for _, a := range g.client {
-		if name == "" && !(a.action == rules.Block && a.blockUnknown) {
-			continue // the rule is held, not the traffic
-		}
-		if !a.match.topic(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
+		if !a.looksAt(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
 			continue
 		}
 		p.rules = append(p.rules, a)
@@ -241,6 +250,16 @@ func (g *Gate) wants(a *activeRule, t *rules.Topic) (yes bool) {
 		}
 	}()
 	return a.selector.Wants(g.id, t)
+}
+
+// looksAt says whether the rule looks at what this client, which it looks at, does
+// to a topic. Of one without a name nobody can say whether it is among the rule's
+// topics: the rule is held then, not the traffic.
+func (a *activeRule) looksAt(id *rules.Identity, topic string) bool {
+	if topic == "" && !(a.action == rules.Block && a.blockUnknown) {
+		return false
+	}
+	return a.match.topic(id, topic)
 }
 
 // may says whether enough is known of the topic for the rule to block.

@@ -261,7 +261,7 @@ func TestNeeds(t *testing.T) {
 	check("alert", java, true, false)
 	b.block(t)
 	check("block", java, true, true)
-	if err := b.configure(t, "rules: {tombstone: {action: block, clients: [profile-*]}}"); err != nil {
+	if err := b.configure(t, `rules: {defaults: {action: "off"}, tombstone: {action: block, clients: [profile-*]}}`); err != nil {
 		t.Fatal(err)
 	}
 	check("other client", other, false, false)

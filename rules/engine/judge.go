@@ -15,20 +15,22 @@ func (g *Gate) judgeRequest() {
 		if a.request != nil {
 			c := &g.cases[a.slot]
 			c.Blocks = a.action == rules.Block
-			g.callRequest(a, c)
+			g.guarded(a, c, func() { a.request.Request(c, &g.batch.Request) })
 			g.settle(a, c, wholeRequest, true)
 		}
 	}
 }
 
-func (g *Gate) callRequest(a *activeRule, c *rules.Case) {
+// guarded runs code of a rule. What a rule has said before it panicked does not
+// count.
+func (g *Gate) guarded(a *activeRule, c *rules.Case, code func()) {
 	defer func() {
 		if g.recovered(recover()) {
 			c.Reset()
 		}
 	}()
 	g.inCharge = a
-	a.request.Request(c, &g.batch.Request)
+	code()
 	g.inCharge = nil
 }
 
@@ -157,7 +159,7 @@ func (g *Gate) walk(p *plan) error {
 				g.sample(p.sample, (*rules.Record)(r))
 			}
 		}
-		g.batch.SetBefore(r.Key, r.Value)
+		g.batch.SetBefore((*rules.Record)(r))
 	}
 	g.inCharge = nil
 	return g.scanner.BatchErr()

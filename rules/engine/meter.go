@@ -10,8 +10,9 @@ type Meter struct {
 	Finding func(rule string, s rules.Severity, a rules.Action)
 	// Suppressed counts findings that a suppression silenced.
 	Suppressed func(rule string)
-	// Verdict counts partitions of Produce requests by what the gate said.
-	Verdict func(v Verdict, partitions int)
+	// Verdict counts partitions of Produce requests, and changes that
+	// administrative requests ask for, by what the gate said.
+	Verdict func(v Verdict, n int)
 	// Inspected counts what rules have looked at.
 	Inspected func(batches, records int)
 	// Uninspected counts record bytes that a rule wanted to see and could not.
@@ -25,7 +26,7 @@ type Meter struct {
 	Panic func(rule string)
 }
 
-// Verdict is the label of a judged partition.
+// Verdict is the label of a judged partition or change.
 type Verdict string
 
 // The verdicts.
@@ -67,9 +68,9 @@ func (m *Meter) suppressed(rule string) {
 	}
 }
 
-func (m *Meter) verdict(v Verdict, partitions int) {
-	if m.Verdict != nil && partitions > 0 {
-		m.Verdict(v, partitions)
+func (m *Meter) verdict(v Verdict, n int) {
+	if m.Verdict != nil && n > 0 {
+		m.Verdict(v, n)
 	}
 }
 

@@ -2,27 +2,43 @@ package engine
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
+	"warder/protocol"
 	"warder/rules"
 )
 
-// sendReport makes a finding of what a rule reported about a batch, now that
-// it is clear what became of the request.
-func (g *Gate) sendReport(p *pendingReport, v *ProduceVerdict, again bool) {
-	r := &p.report
-	if p.blocks {
-		r.Evidence = append(r.Evidence, g.consequences(v, again)...)
-		if g.batch.Acks == 0 && v.AcksZero == rules.DropSilently {
-			r.Summary += "; dropped without an answer, so the client has lost the data and does not know (acks=0)"
+// sendReports makes findings of what rules reported about a request, now that it
+// is clear what became of it: consequences are facts about a refusal, lost says
+// that the client is not told of it.
+func (g *Gate) sendReports(consequences rules.Evidence, lost bool) {
+	for i := range g.pending {
+		p := &g.pending[i]
+		r := &p.report
+		if p.blocks {
+			r.Evidence = append(r.Evidence, consequences...)
+			if lost {
+				r.Summary += "; dropped without an answer, so the client has lost the data and does not know (acks=0)"
+			}
 		}
+		f := g.engine.finding(p.rule, r, g.batch.Time)
+		f.WouldBlock = p.wouldBlock
+		if p.blocks {
+			f.Action = rules.Block
+		}
+		g.engine.deliver(g.set, f)
 	}
-	f := g.engine.finding(p.rule, r, g.batch.Time)
-	f.WouldBlock = p.wouldBlock
-	if p.blocks {
-		f.Action = rules.Block
+}
+
+// sendObservations hands what rules have observed to their watchers. nothing says
+// that nothing of the request goes on.
+func (g *Gate) sendObservations(nothing bool) {
+	for i := range g.observed {
+		p := &g.observed[i]
+		p.what.Refused = nothing || slices.ContainsFunc(g.denied, func(d protocol.Denial) bool { return d.Ordinal == p.ordinal })
+		g.engine.observe(p.rule, p.what)
 	}
-	g.engine.deliver(g.set, f)
 }
 
 // consequences says what the refusal did beyond the partition at fault.

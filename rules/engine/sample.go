@@ -7,35 +7,48 @@ import (
 	"warder/rules"
 )
 
-// sampler chooses the records that SampleRules see of one session and topic: all
-// of the first in a second, then every so many. It depends on the times of
-// requests alone, so a replay chooses the same ones.
+// sampler chooses the records that SampleRules see of one session and topic: one
+// in stride, and one in rules.SampleEvery once a second has had its share. The
+// stride follows the pace of the second before, so that records late in a second
+// are seen as well as those at its beginning. It depends on requests and their
+// times alone, so a replay chooses the same records.
 type sampler struct {
-	second int64 // that free counts in
-	free   int   // records that are still to be taken one by one
-	left   int   // records up to the next sample, that one included
+	second int64 // that the following are about
+	free   int   // samples at the stride that are still to be taken
+	seen   int   // records
+	stride int
+	left   int // records up to the next sample, that one included
 }
 
 // refill is called with the time of each request.
 func (s *sampler) refill(now time.Time) {
-	if second := now.Unix(); second != s.second {
-		s.second, s.free, s.left = second, rules.SamplesPerSecond, 1
+	second := now.Unix()
+	if second == s.second {
+		return
 	}
+	pace := 0
+	if second == s.second+1 {
+		pace = s.seen
+	}
+	s.second, s.seen, s.free = second, 0, rules.SamplesPerSecond
+	s.stride = min(max(pace/rules.SamplesPerSecond, 1), rules.SampleEvery)
+	s.left = min(max(s.left, 1), s.stride)
 }
 
 // take counts a record and says how many records it stands for if it is a
 // sample, else 0.
 func (s *sampler) take() int {
+	s.seen++
 	if s.left--; s.left > 0 {
 		return 0
 	}
 	if s.free > 0 {
 		s.free--
-		s.left = 1
+		s.left = s.stride
 		if s.free == 0 {
 			s.left = rules.SampleEvery
 		}
-		return 1
+		return s.stride
 	}
 	s.left = rules.SampleEvery
 	return rules.SampleEvery
@@ -46,6 +59,7 @@ func (s *sampler) take() int {
 func (s *sampler) wants(h *records.Header) bool {
 	if n := int(h.NumRecords); h.Magic == 2 && n < s.left {
 		s.left -= n
+		s.seen += n
 		return false
 	}
 	return true

@@ -54,10 +54,25 @@ func TestFewRecordsAreAllSampledManyNot(t *testing.T) {
 		t.Errorf("samples stand for %d records of 1000", s.weights)
 	}
 	s.seen = nil
-	at = at.Add(time.Second)
+	at = at.Add(2 * time.Second)
 	g.Produce(java, request(t, -1, part("users", batchOf(t, records.None, "a", "b"))), at)
 	if len(s.seen) != 2 {
-		t.Errorf("in the next second: %v", s.seen)
+		t.Errorf("after a pause: %v", s.seen)
+	}
+}
+
+// A client that writes sixty-four records a second, always in the same order, has
+// those at the end of the second looked at too.
+func TestSamplesAreSpreadOverTheSecond(t *testing.T) {
+	s := &sampling{}
+	b := newBench(t, []rules.Spec{s.spec()}, nil)
+	g, blob := b.Gate(), batchOf(t, records.None, valuesTo(2*rules.SamplesPerSecond)...)
+	for i := range 10 {
+		s.seen, s.weights = nil, 0
+		g.Produce(java, request(t, -1, part("users", blob)), epoch.Add(time.Duration(i)*time.Second))
+	}
+	if len(s.seen) != rules.SamplesPerSecond || s.seen[len(s.seen)-1] != "63" || s.weights != 2*rules.SamplesPerSecond {
+		t.Errorf("%d samples that stand for %d: %v", len(s.seen), s.weights, s.seen)
 	}
 }
 

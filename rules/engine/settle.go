@@ -5,10 +5,14 @@ import (
 	"warder/rules"
 )
 
-// wholeRequest is the ordinal of what concerns no single partition.
-const wholeRequest = -1
+// wholeRequest is the ordinal of what concerns no single partition, noPartition
+// the number of the partition of what concerns a whole topic.
+const (
+	wholeRequest = -1
+	noPartition  = -1
+)
 
-// refusal is a partition that a rule on block has denied.
+// refusal is a partition, or a change, that a rule on block has denied.
 type refusal struct {
 	ordinal    int
 	topic      string
@@ -27,6 +31,13 @@ type pendingReport struct {
 	report     rules.Report
 	blocks     bool
 	wouldBlock bool
+}
+
+// pendingObservation waits as well: a watcher wants to know what the log gets.
+type pendingObservation struct {
+	rule    *activeRule
+	ordinal int
+	what    rules.Observation
 }
 
 // settle takes in what a rule has left in its case and empties it. may says
@@ -49,23 +60,27 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 	}
 	for _, r := range c.Reports {
 		if !r.OwnSubject {
-			g.fillSubject(&r.Subject, ordinal)
+			g.fillSubject(&r.Subject)
 		}
+		r.Evidence = append(r.Evidence, g.facts...)
 		g.pending = append(g.pending, pendingReport{a, r, blocks, denied && !blocks})
 	}
 	for _, o := range c.Observations {
 		o.At, o.Client = g.batch.Time, g.id
-		g.engine.observe(a, o)
+		g.observed = append(g.observed, pendingObservation{a, ordinal, o})
 	}
 	c.Reset()
 }
 
 // fillSubject adds who and where to what the rule has said of it.
-func (g *Gate) fillSubject(s *rules.Subject, ordinal int) {
+func (g *Gate) fillSubject(s *rules.Subject) {
 	who := rules.SubjectOf(g.id)
 	who.TransactionalID = string(g.batch.TransactionalID)
-	if ordinal != wholeRequest {
-		who.Topic, who.Partition = g.batch.Topic.Name, new(g.batch.Partition)
+	if g.batch.Topic != nil { // else it concerns the whole request
+		who.Topic = g.batch.Topic.Name
+		if g.batch.Partition != noPartition {
+			who.Partition = new(g.batch.Partition)
+		}
 	}
 	setDefault(&s.Topic, who.Topic)
 	setDefault(&s.ClientID, who.ClientID)

@@ -36,6 +36,7 @@
 //	admin creates orders-v2                   (partitions as in the topics section)
 //	admin deletes orders
 //	admin alters users: delete compact        (cleanup.policy before and after)
+//	admin asks to alter users: cleanup.policy=compact retention.ms    (judged, and not yet done)
 //	billing subscribes g: orders payments     (or: subscribes g: /pattern/)
 //	billing reads orders: 1000                (bytes fetched; 0 when the topic is silent)
 //	repeat 20 every 1s                        (lines up to end, {n} is the round)
@@ -46,13 +47,33 @@
 //
 // A client that was not declared has its own name as client id and is a Java
 // client. A record is key=value and may carry {header:value}; null is null,
-// "" is empty, @name is the text of a section. After each `produces` stands
+// "" is empty, 0x0007 is those bytes, @name is the text of a section. After each `produces` stands
 // what becomes of it, one line for each sentence:
 //
 //	=> allowed
 //	=> TOPIC/P refused CODE, records I J
 //	=> TOPIC/P says: the message of the error
 //	=> connection closed     (or: dropped, for acks=0)
+//
+// What clients ask to change is judged as well. `asks to` goes on with one of
+//
+//	create TOPIC: ENTRIES
+//	delete TOPIC
+//	alter TOPIC: ENTRIES
+//	grow TOPIC: PARTITIONS
+//
+// and options in parentheses behind the verb: validate-only, replaces (AlterConfigs).
+// An entry is name=value, name+=value or name-=value for lists, or a name alone, back
+// to the default. A line that begins with `and` adds another topic, and behind it
+// stands
+//
+//	=> allowed
+//	=> TOPIC refused POLICY_VIOLATION
+//	=> TOPIC refused together     (because of another one of the request)
+//	=> TOPIC says: the message of the error
+//
+// A case runs the rule that its folder is named after, and those that its
+// configuration names.
 //
 // Findings are compared as text; `go test -run Case -update` writes them.
 //

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -153,6 +154,11 @@ func (s *stage) text(word string) []byte {
 		}
 		return []byte(strings.TrimRight(text, "\n"))
 	}
+	if digits, ok := strings.CutPrefix(word, "0x"); ok {
+		b, err := hex.DecodeString(digits)
+		s.must(err)
+		return b
+	}
 	switch word {
 	case "null":
 		return nil
@@ -162,9 +168,9 @@ func (s *stage) text(word string) []byte {
 	return []byte(word)
 }
 
-// produce sends the request through the client's gate and compares what comes
-// of it with what was wanted.
-func (s *stage) produce(r *request, wants []string) {
+// send lets the client's gate judge the request and compares what comes of it with
+// what was wanted.
+func (r *request) send(s *stage, wants []string) {
 	s.t.Helper()
 	body := r.encode(s)
 	req := parse(s.t, r.version, body)

@@ -65,6 +65,13 @@ func (s scrambler) Request(c *rules.Case, q *rules.Request) {
 	}
 }
 
+// Change passes the call on: a Change is no view of anything.
+func (s scrambler) Change(c *rules.Case, ch *rules.Change) {
+	if rule, ok := s.rule.(rules.ChangeRule); ok {
+		rule.Change(c, ch)
+	}
+}
+
 // Batch shows the rule a copy of the batch.
 func (s scrambler) Batch(c *rules.Case, b *rules.Batch) {
 	rule, ok := s.rule.(rules.BatchRule)
@@ -89,7 +96,7 @@ func (s scrambler) Record(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	own.Key, own.Value, own.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), bytes.Clone(r.Headers)
 	before, _ := b.Before(r)
 	key, value := bytes.Clone(before.Key), bytes.Clone(before.Value)
-	batch.SetBefore(key, value)
+	batch.SetBefore(&rules.Record{Key: key, Value: value})
 	rule.Record(c, &batch, &own)
 	scramble(own.Key, own.Value, own.Headers, key, value)
 	own, batch = rules.Record{}, rules.Batch{}

@@ -13,12 +13,12 @@ import (
 // traffic plays the lines of a case.
 func (s *stage) traffic(text string) {
 	s.t.Helper()
-	var asked *request // the request that is being put together
+	var asked asking
 	var wants []string
 	done := func() {
 		s.t.Helper()
 		if asked != nil {
-			s.produce(asked, wants)
+			asked.send(s, wants)
 		}
 		asked, wants = nil, nil
 	}
@@ -38,8 +38,15 @@ func (s *stage) traffic(text string) {
 	done()
 }
 
+// asking is a request that is being put together: what more it asks for, and what
+// is to become of it, stands in the lines behind it.
+type asking interface {
+	add(s *stage, more string)
+	send(s *stage, wants []string)
+}
+
 // line plays one line; a request comes back, to be completed.
-func (s *stage) line(line string) *request {
+func (s *stage) line(line string) asking {
 	s.t.Helper()
 	words := strings.Fields(line)
 	verb := ""
@@ -60,6 +67,9 @@ func (s *stage) line(line string) *request {
 		_, rest, _ := strings.Cut(line, "produces ")
 		r.add(s, r.options(s, rest))
 		return r
+	case verb == "asks" && len(words) > 3 && words[2] == "to":
+		_, rest, _ := strings.Cut(line, "asks to ")
+		return newChanges(s, s.client(words[0]), rest)
 	case verbs[verb] != nil:
 		verbs[verb](s, s.client(words[0]), words[2:])
 	default:

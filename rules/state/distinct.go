@@ -41,5 +41,12 @@ func (d *Distinct) Count() int {
 	return int(math.Round(estimate))
 }
 
+// Merge adds everything that other was shown, as if d had been shown it too.
+func (d *Distinct) Merge(other *Distinct) {
+	for i, r := range &other.registers {
+		d.registers[i] = max(d.registers[i], r)
+	}
+}
+
 // Reset forgets everything.
 func (d *Distinct) Reset() { *d = Distinct{} }

@@ -34,3 +34,30 @@ func TestDistinctIsCloseAtEverySize(t *testing.T) {
 		t.Errorf("after Reset: %d", d.Count())
 	}
 }
+
+// Merging is the same as having been shown both: nothing is counted twice.
+func TestMergedDistinctIsTheUnion(t *testing.T) {
+	var one, two, both state.Distinct
+	for i := range 30_000 {
+		h := xxhash.Sum64String("key-" + strconv.Itoa(i))
+		if i < 20_000 {
+			one.Add(h)
+		}
+		if i >= 10_000 {
+			two.Add(h)
+		}
+		both.Add(h)
+	}
+	before := two
+	one.Merge(&two)
+	if one != both {
+		t.Errorf("merged %d, shown both %d", one.Count(), both.Count())
+	}
+	if two != before {
+		t.Error("the other one was changed")
+	}
+	one.Merge(&state.Distinct{})
+	if one != both {
+		t.Error("nothing was added by an empty one")
+	}
+}

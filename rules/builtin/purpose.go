@@ -2,9 +2,79 @@ package builtin
 
 import (
 	"bytes"
+	"strconv"
+	"time"
 
 	"warder/rules"
+	"warder/rules/state"
 )
+
+// purpose tells deletes that are meant from mistakes, for the rules that look at
+// null and empty values.
+type purpose struct {
+	// header is the name of the record header that marks a delete on purpose;
+	// "": there is none.
+	header string
+	// known leaves out knownDeleters and Debezium.
+	known bool
+}
+
+// wants leaves out topics that are known not to be compacted, those that only
+// brokers write, and those that their owners clean with tombstones.
+func (p purpose) wants(id *rules.Identity, topic *rules.Topic) bool {
+	if topic.Cleanup.Known() && !topic.Cleanup.Compacts() {
+		return false
+	}
+	return !brokerTopics.Match(topic.Name) && !(p.known && deletesOnPurpose(id.ClientID, topic.Name))
+}
+
+// marked says whether the record carries the header of a delete on purpose.
+func (p purpose) marked(r *rules.Record) bool {
+	if p.header == "" {
+		return false
+	}
+	_, ok := r.Header(p.header)
+	return ok
+}
+
+// note remembers a Debezium delete that ends its batch: the tombstone that belongs
+// to it begins the next one. The memory is shared by all sessions, since a batch
+// may be sent again over another connection.
+func (p purpose) note(deletes *state.Recent, b *rules.Batch, r *rules.Record) {
+	if p.known && debeziumDelete(r.Value) {
+		deletes.Add(deletedKey(deletes, b, r.Key), b.Time)
+	}
+}
+
+// meant says whether a tombstone itself shows that the delete is meant: by its
+// header, or because a Debezium delete of the same key comes right before it.
+func (p purpose) meant(deletes *state.Recent, b *rules.Batch, r *rules.Record) bool {
+	if p.marked(r) {
+		return true
+	}
+	if !p.known {
+		return false
+	}
+	if before, ok := b.Before(r); ok {
+		return bytes.Equal(before.Key, r.Key) && debeziumDelete(before.Value)
+	}
+	return deletes.Has(deletedKey(deletes, b, r.Key), b.Time)
+}
+
+// newDeletes makes a memory for note and meant: at most 4,096 keys of about 150
+// bytes. Beyond that it forgets the oldest, whose tombstone then counts as one.
+func newDeletes() *state.Recent { return state.NewRecent(4096, 5*time.Minute) }
+
+func deletedKey(deletes *state.Recent, b *rules.Batch, key []byte) *state.Thing {
+	thing := deletes.Thing()
+	thing.Part([]byte(b.Topic.Name))
+	thing.Part(strconv.AppendInt(nil, int64(b.Partition), 10))
+	thing.Part(key)
+	return &thing
+}
+
+// endsBatch says whether the record is the last of its batch.
+func endsBatch(b *rules.Batch, r *rules.Record) bool { return r.Index+1 == int(b.Header.NumRecords) }
 
 // brokerTopics are written by brokers alone.
 var brokerTopics = rules.MustGlobs("__*")

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"warder/rules"
+)
+
+// ChangeVerdict is what becomes of a request that wants to change something.
+type ChangeVerdict struct {
+	// Denied are the changes at fault, in the order of the request. Empty: the original bytes go on. Else
+	// nothing goes upstream, since a broker carries out the entries of a request
+	// one by one and half of what somebody wanted is what nobody wanted.
+	Denied []ChangeDenial
+	// Together is the text for all other entries of a refused request.
+	Together string
+	// Keep asks for the exchange to be kept in the recording.
+	Keep bool
+}
+
+// ChangeDenial is a change that a rule on block has denied. The error is always
+// POLICY_VIOLATION, as of a broker's own CreateTopicPolicy and AlterConfigPolicy.
+type ChangeDenial struct {
+	Ordinal int // of the Change
+	Message string
+}
+
+// Message is what a refused request says of the entry with that ordinal.
+func (v *ChangeVerdict) Message(ordinal int) string {
+	i, denied := slices.BinarySearchFunc(v.Denied, ordinal, func(d ChangeDenial, ordinal int) int { return cmp.Compare(d.Ordinal, ordinal) })
+	if denied {
+		return v.Denied[i].Message
+	}
+	return v.Together
+}
+
+// NeedsChange says whether any rule looks at what this client changes. If not,
+// its administrative requests need not be given to Change.
+func (g *Gate) NeedsChange(id *rules.Identity) bool {
+	g.sync(id)
+	return len(g.changers) > 0
+}
+
+// NeedsChangedConfig says whether a rule would want to know the cleanup.policy of
+// a topic that this client is about to change. Here an alert is reason enough to
+// ask: administrative requests are rare, and what a change means cannot be told
+// later, when the topic is changed.
+func (g *Gate) NeedsChangedConfig(id *rules.Identity, topic string) bool {
+	g.sync(id)
+	for _, a := range g.changers {
+		if a.spec.Needs.Has(rules.NeedTopicConfig) && a.looksAt(id, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// Change judges the changes that one request asks for. now is when its last byte
+// was read.
+func (g *Gate) Change(id *rules.Identity, changes []rules.Change, now time.Time) ChangeVerdict {
+	g.sync(id)
+	g.begin(rules.Request{Time: now, Identity: id, Acks: -1}, "change")
+	if len(g.changers) == 0 {
+		return ChangeVerdict{}
+	}
+	for i := range changes {
+		g.judgeChange(&changes[i])
+	}
+	return g.concludeChanges(len(changes))
+}
+
+// judgeChange calls the rules for one change.
+func (g *Gate) judgeChange(ch *rules.Change) {
+	ch.Time, ch.Identity = g.batch.Time, g.id
+	g.batch.Topic, g.batch.Partition, g.batch.Header = ch.Topic, noPartition, nil
+	g.facts = nil
+	if ch.ValidateOnly {
+		g.facts = rules.Evidence{{Name: "validate_only", Value: true}}
+	}
+	for _, a := range g.changers {
+		if !a.looksAt(g.id, ch.Topic.Name) {
+			continue
+		}
+		may := ch.Kind == rules.CreateTopic || a.may(ch.Topic) // nothing is unknown of what is not there yet
+		c := &g.cases[a.slot]
+		c.Blocks = may && a.action == rules.Block
+		g.guarded(a, c, func() { a.change.Change(c, ch) })
+		g.settle(a, c, ch.Ordinal, may)
+	}
+}
+
+// concludeChanges turns what was collected about n changes into the verdict on
+// their request.
+func (g *Gate) concludeChanges(n int) ChangeVerdict {
+	v := ChangeVerdict{Keep: g.keep}
+	var consequences rules.Evidence
+	denied := 0
+	if len(g.refused) > 0 {
+		for i := range g.refused {
+			v.Denied = append(v.Denied, ChangeDenial{g.refused[i].ordinal, g.refused[i].message})
+		}
+		v.Together, denied = refusedWith(&g.refused[0]), n
+		if n > len(g.refused) {
+			consequences = rules.Evidence{{Name: "changes_refused", Value: n}}
+		}
+	}
+	g.sendObservations(denied > 0)
+	g.sendReports(consequences, false)
+	g.engine.meter.verdict(Denied, denied)
+	g.engine.meter.verdict(WouldBlock, g.judged.wouldBlock)
+	g.engine.meter.verdict(Allowed, n-denied-g.judged.wouldBlock)
+	return v
+}
+
+// refusedWith is the message for an entry that is refused only because another
+// one of its request is.
+func refusedWith(r *refusal) string {
+	return fmt.Sprintf("warder: rule %s refused what the same request asks for topic %s, and with it all of the request: nothing of it was done. Send the rest in a request of its own.",
+		r.rule.spec.ID, rules.Excerpt(r.topic, 80))
+}
