@@ -95,16 +95,18 @@ type Inspect struct {
 	// What happens to traffic that cannot be decoded: `forward` passes and counts it,
 	// `refuse` answers with an error or closes the connection.
 	OnUndecodable string `yaml:"on_undecodable" enum:"forward,refuse"`
-	// How much of what consumers fetch is looked into: `off`, `sample`, `all`. No rule of this
-	// version looks there, so it has no effect yet.
+	// How much of what consumers fetch is shown to the rules that ask for it: nothing (`off`), a
+	// few batches of each connection (`sample`: at most 8 batches and 1 MiB of records a second,
+	// of batches up to 256 KiB), or every batch up to 1 MiB (`all`). Nothing is held back for it.
 	FetchRecords string `yaml:"fetch_records" enum:"off,sample,all"`
 	// Most bytes one record batch may expand to before it counts as undecodable. 1KiB-2GiB.
 	MaxDecompressed Size `yaml:"max_decompressed" min:"1KiB" max:"2GiB"`
 	// Most times its compressed size one record batch may expand to; its first 8 MiB are
 	// free. 2-100000.
 	MaxRatio int `yaml:"max_ratio" min:"2" max:"100000"`
-	// Largest message other than Produce and Fetch that is decoded; larger ones pass
-	// undecoded, or are refused when addresses in them would need rewriting. 64KiB-64MiB.
+	// Largest message other than a Produce request and the answer to Fetch that is decoded;
+	// larger ones pass undecoded, or are refused when addresses in them would need rewriting.
+	// 64KiB-64MiB.
 	MaxMessage Size `yaml:"max_message" min:"64KiB" max:"64MiB"`
 }
 

@@ -42,10 +42,8 @@ func (v *validator) all() {
 	v.ruleNames()
 	v.suppressions()
 	v.sinks()
-	for _, path := range []string{"inspect.fetch_records", "metrics.max_series"} {
-		if v.given(path) {
-			v.warn(path, "%s has no effect in this version of warder", path)
-		}
+	if path := "metrics.max_series"; v.given(path) {
+		v.warn(path, "%s has no effect in this version of warder", path)
 	}
 	if v.config.Record != nil {
 		v.fail("record", "recordings are not available in this version of warder; remove the key")

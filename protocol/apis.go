@@ -117,8 +117,9 @@ const (
 	// TreatProduce walks the records of the request before it goes on, and
 	// rewrites the broker endpoints of the response (v10+).
 	TreatProduce
-	// TreatFetch walks the response as it streams by, and rewrites its broker
-	// endpoints (v16+).
+	// TreatFetch walks the response as it streams by, shows rules samples of its
+	// records if any want them, and rewrites its broker endpoints (v16+). The
+	// request is read when somebody follows readers.
 	TreatFetch
 	// TreatRewrite decodes the response, because it carries the addresses of
 	// brokers, and replaces them.

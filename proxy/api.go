@@ -25,7 +25,7 @@ var handlers [numAPIs]handler
 func init() {
 	handlers = [numAPIs]handler{
 		protocol.Produce:                 {onRequest: onProduce},
-		protocol.Fetch:                   {onAnswer: onFetchAnswer},
+		protocol.Fetch:                   {onRequest: onFetch},
 		protocol.Metadata:                {onRequest: onMetadata},
 		protocol.FindCoordinator:         {onAnswer: onEndpoints},
 		protocol.JoinGroup:               {onRequest: subscribing(messages.ParseJoinGroupSubscription)},

@@ -14,6 +14,7 @@ import (
 
 	"warder/configs"
 	"warder/protocol"
+	"warder/rules"
 	"warder/test/fakebroker"
 )
 
@@ -27,8 +28,12 @@ func FuzzClientBytes(f *testing.F) {
 	f.Add(fakebroker.AppendRequest(nil, protocol.Produce, 9, 1, &name, produce(9, -1, "t", []string{"forbidden"}).AppendTo(nil)))
 	f.Add(fakebroker.AppendRequest(nil, protocol.SaslHandshake, 1, 1, &name, []byte{0, 5, 'P', 'L', 'A', 'I', 'N'}))
 	f.Add(fakebroker.AppendRequest(nil, protocol.ApiVersions, 99, 1, nil, nil))
+	for _, version := range fetchVersions {
+		req := forgetting(fetchRequest(version, 5, 6, "orders/1@7", "users/2@8"), "orders/3@0")
+		f.Add(fakebroker.AppendRequest(nil, protocol.Fetch, version, 1, &name, req.AppendTo(nil)))
+	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		r := newRigAt(t, nil, indifferentBroker(t), blocking)
+		r := startRig(t, nil, indifferentBroker(t), curious(), blocking)
 		c := r.dial()
 		c.Write(sent)
 		c.Conn().(*net.TCPConn).CloseWrite() //nolint:errcheck,forcetypeassert // a reset connection is fine too
@@ -38,6 +43,11 @@ func FuzzClientBytes(f *testing.F) {
 			t.Fatalf("%v panics", n)
 		}
 	})
+}
+
+// curious are rules that want to see everything.
+func curious() []rules.Spec {
+	return []rules.Spec{forbidden, (&reading{}).spec(sampling, watching...)}
 }
 
 // indifferentBroker answers every frame with its correlation id and nothing else.
@@ -80,12 +90,19 @@ func FuzzBrokerBytes(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0}, protocol.Fetch, int16(17))
 	f.Add([]byte{0, 0, 0, 6, 0, 0, 0, 1, 0, 35}, protocol.ApiVersions, int16(4))
 	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 80}, protocol.Produce, int16(9))
+	for _, version := range fetchVersions {
+		f.Add(fakebroker.AppendResponse(nil, protocol.Fetch, version, 1, passing(version, false).AppendTo(nil)), protocol.Fetch, version)
+	}
+	f.Add(fakebroker.AppendResponse(nil, protocol.Fetch, 12, 1, passing(12, true).AppendTo(nil)), protocol.Fetch, int16(12))
 	f.Fuzz(func(t *testing.T, answer []byte, key, version int16) {
 		api := protocol.LookupAPI(key)
 		if api == nil || api.Treatment == protocol.TreatRefuse || !api.Decodes(version) {
 			return
 		}
-		r := newRig(t, blocking)
+		r := newRigWith(t, curious(), func(c *configs.Config) {
+			blocking(c)
+			c.Inspect.FetchRecords = "all"
+		})
 		r.broker.Script(fakebroker.Expect(key), fakebroker.Send(answer))
 		name := "c"
 		c := r.dial()

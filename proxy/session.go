@@ -15,6 +15,7 @@ import (
 	"warder/protocol"
 	"warder/rules"
 	"warder/rules/engine"
+	"warder/rules/state"
 )
 
 // bootstrapNode is the node of a connection that was accepted on a bootstrap
@@ -52,7 +53,10 @@ type session struct {
 
 	// owned by the response loop
 	response answer
-	answered int // exchanges whose answers stand in the window, not yet written
+	answered int       // exchanges whose answers stand in the window, not yet written
+	fetching *fetching // nil until there are Fetch answers to be more than relayed
+
+	reads atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
 
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go
@@ -86,6 +90,8 @@ func (s *session) run(ctx context.Context) error {
 	release := context.AfterFunc(ctx, func() { s.end(closing(ReasonDrainDeadline, context.Cause(ctx))) })
 	defer release()
 	defer s.gate.Close()
+	defer func() { s.fetching.close() }()
+	defer s.dropReads()
 
 	if err := s.open(ctx); err != nil {
 		s.end(err)

@@ -332,6 +332,29 @@ func (c *frameCursor) Advance(n int) error {
 	return c.w.pass(n, c.left == 0)
 }
 
+// passBuffered passes the next n bytes, which are buffered, and returns them. They
+// stay where they are until more is read into the window; writing them out does
+// not move them.
+func (c *frameCursor) passBuffered(n int) ([]byte, error) {
+	p, err := c.Peek(n)
+	if err != nil {
+		return nil, err
+	}
+	return p, c.Advance(n)
+}
+
+// copyWhilePassing passes the next len(dst) bytes as they come, and copies them.
+func (c *frameCursor) copyWhilePassing(dst []byte) error {
+	for len(dst) > 0 {
+		p, err := c.passBuffered(min(len(dst), max(c.w.buffered(), 1)))
+		if err != nil {
+			return err
+		}
+		dst = dst[copy(dst, p):]
+	}
+	return nil
+}
+
 // replace sends p in place of the next len(p) bytes.
 func (c *frameCursor) replace(p []byte) error {
 	if _, _, err := c.w.take(len(p)); err != nil {

@@ -34,6 +34,7 @@ const (
 	KindPartitionerFound
 	KindKeysMoved
 	KindSchemaSubjects
+	KindFetched
 
 	// NumKinds bounds the values above.
 	NumKinds

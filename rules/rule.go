@@ -63,8 +63,8 @@ type RecordRule interface {
 // formats, frequent keys. A client that writes little to a topic has all its
 // records looked at, one that writes much one in SampleEvery; Batch.Weight says
 // how many records the sample stands for. With NeedFetched it is also shown
-// samples of what consumers fetch, see Batch.Fetched. A batch of which nothing
-// is sampled is not decompressed for it.
+// samples of what consumers fetch, see Batch.Fetched; a BatchRule is not. A
+// batch of which nothing is sampled is not decompressed for it.
 type SampleRule interface {
 	Sample(c *Case, b *Batch, r *Record)
 }
@@ -99,7 +99,7 @@ type Sweeper interface {
 }
 
 // Selector says whether the rule cares for what this client writes to this
-// topic. The answer is kept until the configuration, the client's identity or
+// topic or, with NeedFetched, fetches from it. The answer is kept until the configuration, the client's identity or
 // what is known of the topic changes, so that uninteresting batches are not
 // even decompressed.
 type Selector interface {
@@ -107,8 +107,9 @@ type Selector interface {
 }
 
 // Scratcher is a rule that needs memory from record to record. Each session has
-// its own scratch, given as Case.Scratch, and drops it when the configuration
-// changes. It must have a fixed bound.
+// its own scratch, given as Case.Scratch, and another one for what it fetches if
+// the rule is shown that; both are dropped when the configuration changes. It
+// must have a fixed bound.
 type Scratcher interface {
 	NewScratch() any
 }

@@ -39,10 +39,12 @@ type Batch struct {
 	// needs them.
 	Records int
 	// Fetched says that the batch is on its way to a consumer, which Identity
-	// describes then: who wrote it is not known. Only SampleRule sees such.
+	// describes then: who wrote it is not known. Only SampleRule sees such, and
+	// only some batches unless inspect.fetch_records is `all`; a denial of one
+	// means nothing.
 	Fetched bool
 	// Weight is how many records the current sample stands for, see
-	// SampleRule.
+	// SampleRule: of the batches that were looked into.
 	Weight int
 
 	before *Record

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"context"
+	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"warder/rules"
+	"warder/rules/sink"
 )
 
 // asked counts the answers that the cluster gave to who reads a topic.
@@ -35,5 +41,52 @@ func TestQuestionsOfRulesReachTheCluster(t *testing.T) {
 	waitFor(t, "the cluster to be asked", func() bool { return s.asked(t) > 0 })
 	if s.instance.ask(rules.SubjectsOfSchema{ID: 7, Topic: "users"}) {
 		t.Error("there is no registry to ask")
+	}
+}
+
+// client is one of the shop's programs, through warder.
+func (s *served) client(t *testing.T, id string, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(s.proxy.Addresses()[0]), kgo.ClientID(id))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestProducerAndConsumerTalkPastEachOther: all that is needed for the finding comes through warder, and the cluster is
+// asked who reads past it.
+func TestProducerAndConsumerTalkPastEachOther(t *testing.T) {
+	s := serve(t, "rules: {wrong-topic: {unread_after: 1s}}\n")
+	admin := s.client(t, "admin")
+	defer admin.Close()
+	if _, err := kadm.NewClient(admin).CreateTopics(t.Context(), 2, 1, nil, "orders", "orders-v2"); err != nil {
+		t.Fatal(err)
+	}
+	billing := s.client(t, "billing", kgo.ConsumerGroup("billing"), kgo.ConsumeTopics("orders"))
+	ctx, stop := context.WithCancel(t.Context())
+	var polling sync.WaitGroup
+	polling.Go(func() {
+		for ctx.Err() == nil {
+			billing.PollFetches(ctx)
+		}
+		billing.Close()
+	})
+	defer polling.Wait()
+	defer stop()
+	var found []rules.Finding
+	waitFor(t, "the finding", func() bool {
+		shop := s.client(t, "shop") // a program that is started again and again
+		defer shop.Close()
+		if err := shop.ProduceSync(t.Context(), &kgo.Record{Topic: "orders-v2", Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		found = s.engine.Findings().Query(sink.Query{Rule: "wrong-topic"})
+		return len(found) > 0
+	})
+	f := found[0]
+	if f.Severity != rules.Critical || f.Subject.Topic != "orders-v2" || f.Subject.ClientID != "shop" ||
+		f.Evidence.Get("look_alike") != "orders" || f.Evidence.Get("cluster_asked") != true {
+		t.Errorf("%+v", f)
 	}
 }

@@ -130,13 +130,39 @@ const (
 	unknownNumRecords = -1
 )
 
-// parse reads the header at the start of b, which holds a whole entry of
-// Size bytes whose Length is at least minLength. It names the field that does
-// not fit, or "".
-func (h *Header) parse(b []byte) (field, reason string) {
+// PeekSize is how many bytes of a batch Peek asks for: all of its header.
+const PeekSize = headerSizeV2
+
+// Peek reads the header of the batch that b begins with, of which b need not
+// hold more than PeekSize bytes: who sees a batch arrive learns from it how long
+// the batch is and whether it is worth keeping. It returns false when b is too
+// short for a header, as at the end of a Fetch response. The error is a
+// *MalformedError; otherwise nothing is allocated.
+func (h *Header) Peek(b []byte) (bool, error) {
+	if len(b) < logOverhead {
+		return false, nil
+	}
+	length := int32(binary.BigEndian.Uint32(b[8:]))
+	if length < minLength {
+		return false, &MalformedError{Field: "Length", Record: -1, Offset: 8, Reason: "shorter than any batch"}
+	}
+	size := logOverhead + int(length)
+	if len(b) < min(size, PeekSize) {
+		return false, nil
+	}
+	if field, reason := h.parse(b[:min(len(b), size)], size); field != "" {
+		return false, &MalformedError{Field: field, Record: -1, Offset: magicAt, Reason: reason}
+	}
+	return true, nil
+}
+
+// parse reads the header of an entry of size bytes, whose Length is at least
+// minLength. b is its beginning: all of it or at least PeekSize bytes. It names
+// the field that does not fit, or "".
+func (h *Header) parse(b []byte, size int) (field, reason string) {
 	h.BaseOffset = int64(binary.BigEndian.Uint64(b))
-	h.Length = int32(len(b) - logOverhead)
-	h.Size = len(b)
+	h.Length = int32(size - logOverhead)
+	h.Size = size
 	h.Magic = int8(b[magicAt])
 	switch h.Magic {
 	case 2:

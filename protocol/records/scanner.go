@@ -124,7 +124,7 @@ func (s *Scanner) NextBatch() (*Header, bool) {
 		return nil, false
 	}
 	size := logOverhead + int(length)
-	if field, reason := s.header.parse(rest[:size]); field != "" {
+	if field, reason := s.header.parse(rest[:size], size); field != "" {
 		return nil, s.fail(field, magicAt, reason)
 	}
 	s.next += size
@@ -137,6 +137,10 @@ func (s *Scanner) record() *Record { return &s.recs[s.index&1] }
 
 // Batch gives the bytes of the current batch, a part of the blob.
 func (s *Scanner) Batch() []byte { return s.blob[s.start:s.next] }
+
+// Expanded is how many bytes the records of the batch take that was opened last
+// since Reset, decompressed; 0 before. It is what looking into it costs.
+func (s *Scanner) Expanded() int { return len(s.body) }
 
 // Err is the first error since Reset, nil when everything that was asked for
 // could be read. A truncated tail is not an error.

@@ -393,3 +393,51 @@ func TestRecordBeforeIsStillWhole(t *testing.T) {
 		}
 	}
 }
+
+// Peek reads from the beginning of a batch what NextBatch reads of the whole.
+func TestPeekAgreesWithNextBatch(t *testing.T) {
+	build := NewBuilder(Gzip).Add([]byte("key"), make([]byte, 200)).Add(nil, nil)
+	blobs := [][]byte{mustBatch(t, build), mustBatch(t, NewBuilder(None))}
+	for magic := range int8(2) {
+		set, err := build.AppendMessageSet(nil, magic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobs = append(blobs, set)
+	}
+	bad, short := slices.Clone(blobs[0]), slices.Clone(blobs[0])
+	bad[magicAt], short[11], short[8], short[9], short[10] = 9, minLength-1, 0, 0, 0
+	for i, blob := range append(blobs, bad, short) {
+		var s Scanner
+		s.Reset(blob, Limits{})
+		want, ok := s.NextBatch()
+		for n := range len(blob) + 1 {
+			var h Header
+			got, err := h.Peek(blob[:n])
+			switch {
+			case n >= min(len(blob), PeekSize) && (got != ok || (err == nil) != (s.Err() == nil) || ok && h != *want):
+				t.Fatalf("blob %d, %d bytes: %v %v, header %+v, want %v %v, %+v", i, n, got, err, h, ok, s.Err(), want)
+			case n < logOverhead && (got || err != nil):
+				t.Fatalf("blob %d: %d bytes are %v %v", i, n, got, err)
+			}
+		}
+	}
+}
+
+func TestExpandedIsTheCostOfLooking(t *testing.T) {
+	var s Scanner
+	s.Reset(mustBatch(t, NewBuilder(Zstd).Add(nil, make([]byte, 10_000))), Limits{})
+	s.NextBatch()
+	if n := s.Expanded(); n != 0 {
+		t.Errorf("%d bytes before anything was decompressed", n)
+	}
+	for _, ok := s.NextRecord(); ok; _, ok = s.NextRecord() {
+	}
+	if n := s.Expanded(); n < 10_000 || n > 10_100 {
+		t.Errorf("%d bytes", n)
+	}
+	s.Release()
+	if n := s.Expanded(); n != 0 {
+		t.Errorf("%d bytes after Release", n)
+	}
+}

@@ -12,6 +12,9 @@ const (
 	// readLately is how long a reader counts after its last Fetch. Watchers are
 	// told every ReadEvery that somebody fetches, be the topic silent.
 	readLately = 10 * time.Minute
+	// surelyOver is how long nothing must have been heard of writes before they
+	// have ended: of those that go on there is word every WrittenEvery.
+	surelyOver = 2 * rules.WrittenEvery
 	// answerPatience is how long the answer to a question is waited for before
 	// it is asked again: the event may have been lost.
 	answerPatience = 5 * time.Minute
@@ -171,11 +174,13 @@ func (t *wrongTopic) lookUnread(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	if due := later(tr.wrote, s.gap).Add(t.UnreadAfter); w.Now.Before(due) {
 		return due
 	}
-	idle := w.Now.Sub(tr.lastWrote)
 	again := w.Now.Add(t.UnreadAfter / looksPerSpan)
-	if idle >= t.UnreadAfter { // nor is a single record a producer
+	switch {
+	case w.Now.Sub(tr.lastWrote) >= t.UnreadAfter+rules.WrittenEvery:
 		over("nobody writes topic %s any more", topicNamed(tr.name))
 		return neverDue
+	case tr.lastWrote.Sub(tr.wrote) < t.UnreadAfter/2:
+		return again // some records at first are no producer
 	}
 	alike := s.search(tr.name, t.readNotWritten(w, s))
 	switch {
@@ -199,7 +204,7 @@ func (t *wrongTopic) readNotWritten(w *rules.Watch, s *clusterTopics) func(lookA
 	return func(l lookAlike) bool {
 		other, ok := s.traffic.Peek(l.name)
 		return ok && w.Now.Sub(other.read) <= readLately && !t.isQuiet(l.name) &&
-			w.Now.Sub(later(other.lastWrote, other.fetched)) >= t.UnreadAfter
+			w.Now.Sub(later(other.lastWrote, other.fetched)) >= max(t.UnreadAfter, surelyOver)
 	}
 }
 
@@ -279,7 +284,7 @@ func (s *clusterTopics) isUnread(topic string) bool {
 func (t *wrongTopic) writtenInstead(w *rules.Watch, s *clusterTopics, g *subscriber) func(lookAlike) bool {
 	return func(l lookAlike) bool {
 		other, ok := s.traffic.Peek(l.name)
-		if !ok || other.lastWrote.Before(g.since) || w.Now.Sub(other.lastWrote) >= t.SilentAfter || t.isQuiet(l.name) {
+		if !ok || other.lastWrote.Before(g.since) || w.Now.Sub(other.lastWrote) >= max(t.SilentAfter, surelyOver) || t.isQuiet(l.name) {
 			return false
 		}
 		if l.how == alikeVariant && w.Now.Sub(other.read) <= readLately {

@@ -180,7 +180,7 @@ func TestProducerThatStopsEndsIt(t *testing.T) {
 		c.now = c.now.Add(time.Minute)
 		c.call(c.rule.Tick)
 	}
-	c.wants("critical orders-v2, over orders-v2") // it goes on for a while
+	c.wants("critical orders-v2, critical orders-v2, over orders-v2") // it goes on for a while
 	c.runs(10 * time.Minute)
 	c.wants("critical orders-v2")
 }

@@ -17,6 +17,7 @@ const (
 type ruleSet struct {
 	// active holds the rules that are not off, in the order of the table.
 	active       []*activeRule
+	fetched      bool // one of them is shown samples of what is fetched
 	interests    [rules.NumKinds][]interest
 	suppressions []suppression
 }
@@ -87,6 +88,7 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 		}
 		a.slot = len(set.active)
 		set.active = append(set.active, a)
+		set.fetched = set.fetched || a.fetched()
 		for _, w := range spec.Watches {
 			set.interests[w.Kind] = append(set.interests[w.Kind], interest{a, w.By})
 		}

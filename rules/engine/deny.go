@@ -11,7 +11,7 @@ import (
 
 // conclude turns what was collected into the verdict on the request.
 func (g *Gate) conclude(req *protocol.ProduceRequest) ProduceVerdict {
-	v := ProduceVerdict{Keep: g.keep, Batches: g.judged.batches, Records: g.judged.records}
+	v := ProduceVerdict{Keep: g.keep, Batches: g.batches, Records: g.records}
 	var consequences rules.Evidence
 	if len(g.refused) > 0 {
 		again := g.deny(req)

@@ -30,10 +30,12 @@ type Engine struct {
 	specs             []rules.Spec
 	topics            *state.Topics
 	refusals          *state.Refusals
+	fetches           *state.FetchSessions
 	ring              *sink.Ring
 	sinks             []*sink.Queue
 	scan              records.Limits
 	refuseUndecodable bool
+	fetchRecords      string // inspect.fetch_records
 	undecodable       *activeRule
 	limits            Limits
 	meter             Meter
@@ -67,10 +69,10 @@ func New(o Options) (*Engine, error) {
 	o.Limits.setDefaults()
 	e := &Engine{
 		cluster: o.Cluster, specs: o.Specs, topics: o.Topics,
-		refusals: state.NewRefusals(o.Limits.Refusals), ring: sink.NewRing(o.Limits.Findings),
+		refusals: state.NewRefusals(o.Limits.Refusals), fetches: state.NewFetchSessions(o.Topics, 0, 0), ring: sink.NewRing(o.Limits.Findings),
 		scan:              records.Limits{MaxDecompressed: int(o.Inspect.MaxDecompressed), MaxRatio: o.Inspect.MaxRatio},
-		refuseUndecodable: o.Inspect.OnUndecodable == "refuse",
-		limits:            o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
+		refuseUndecodable: o.Inspect.OnUndecodable == "refuse", fetchRecords: o.Inspect.FetchRecords,
+		limits: o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
 		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
 		shared: map[string]rules.Store{},
 	}
@@ -134,7 +136,7 @@ func (e *Engine) sharedOf(id string, s rules.Sharer) rules.Store {
 }
 
 // Gate gives a session what it needs to have its requests judged.
-func (e *Engine) Gate() *Gate { return &Gate{engine: e} }
+func (e *Engine) Gate() *Gate { return &Gate{inspector: inspector{engine: e}} }
 
 // Wants says whether any watcher listens to this kind of event. Where none
 // does, the event need not even be made.
@@ -183,6 +185,9 @@ func (e *Engine) ask(q rules.Question, now time.Time) {
 
 // Refusals remembers what was refused, for five minutes.
 func (e *Engine) Refusals() *state.Refusals { return e.refusals }
+
+// FetchSessions knows what consumers read; the proxy fills it.
+func (e *Engine) FetchSessions() *state.FetchSessions { return e.fetches }
 
 // Findings keeps the last findings, for queries and streams.
 func (e *Engine) Findings() *sink.Ring { return e.ring }
@@ -239,13 +244,15 @@ func (e *Engine) Stores() []StoreSize {
 		{"topics", e.topics.Len(), e.topics.Evicted()},
 		{"refusals", e.refusals.Len(), e.refusals.Evicted()},
 		watch,
+		{"fetch_sessions", e.fetches.Len(), e.fetches.Evicted()},
 	}
+	fixed := len(sizes)
 	e.configuring.Lock()
 	defer e.configuring.Unlock()
 	for id, s := range e.shared {
 		sizes = append(sizes, StoreSize{id, s.Len(), s.Evicted()})
 	}
-	slices.SortFunc(sizes[3:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(sizes[fixed:], func(a, b StoreSize) int { return strings.Compare(a.Name, b.Name) })
 	return sizes
 }
 

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"warder/protocol"
-	"warder/protocol/records"
 	"warder/rules"
 	"warder/rules/state"
 )
@@ -12,25 +11,11 @@ import (
 // Gate judges the Produce requests of one session and what it wants to change, on
 // the session's request loop. It is not safe for concurrent use.
 type Gate struct {
-	// set at construction
-	engine *Engine
-
-	// what the caches below hold for; see sync
-	set *ruleSet
-	id  *rules.Identity
-
-	// caches
-	client   []*activeRule    // rules that look at what this client produces
-	changers []*activeRule    // rules that look at what this client changes
-	produces bool             // one of client, or somebody who follows topics
-	cases    []rules.Case     // by activeRule.slot
-	blind    rules.Case       // of the undecodable
-	plans    map[string]*plan // by topic
+	inspector
+	blind rules.Case // of the undecodable
 
 	// of the current request
-	batch    rules.Batch
 	part     protocol.ProducePartition
-	scanner  records.Scanner
 	judged   judged
 	keep     bool
 	whole    string          // what is refused when no single record is: "batch" or "change"
@@ -39,10 +24,9 @@ type Gate struct {
 	observed []pendingObservation
 	refused  []refusal
 	denied   []protocol.Denial
-	inCharge *activeRule // whose code is running, for a panic
 }
 
-// plan is who looks at what one client writes to one topic.
+// plan is who looks at what one client does to one topic.
 type plan struct {
 	known  *state.Topic // what it was made from; nil when nothing is known
 	topic  rules.Topic
@@ -52,8 +36,9 @@ type plan struct {
 	may    []bool       // for each of rules: whether enough is known to block
 	needs  rules.Needs  // of all rules together
 
-	sampler sampler // of what this client writes to this topic
+	sampler sampler // of what this client writes to this topic, or fetches from it
 	written written // since that was told last
+	turns   turns   // that the topic had in a Fetch answer
 }
 
 // recordCall is all that the walk over records needs of a rule, in one place.
@@ -73,7 +58,6 @@ type sampleCall struct {
 // judged counts what a request was found to be.
 type judged struct {
 	partitions, wouldBlock int
-	batches, records       int
 	lastWould              int // ordinal that was counted last in wouldBlock
 }
 
@@ -96,14 +80,19 @@ type ProduceVerdict struct {
 // not, a Produce request need not be held in memory.
 func (g *Gate) NeedsProduce(id *rules.Identity) bool {
 	g.sync(id)
-	return g.produces
+	return g.produces()
+}
+
+// produces says whether anyone looks at what the client of the caches produces.
+func (g *Gate) produces() bool {
+	return len(g.client) > 0 || g.engine.Wants(rules.KindTopicWritten)
 }
 
 // NeedsConfig says whether a rule that may block would want to know the
 // cleanup.policy of this topic, and it is unknown.
 func (g *Gate) NeedsConfig(id *rules.Identity, topic []byte) bool {
 	g.sync(id)
-	if !g.produces {
+	if !g.produces() {
 		return false
 	}
 	p := g.planFor(topic, g.engine.topics.Find(topic))
@@ -138,7 +127,7 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 		Time: now, Identity: id, Version: req.Version, Acks: req.Acks,
 		TransactionalID: req.TransactionalID, Partitions: req.NumPartitions,
 	}, "batch")
-	if !g.produces {
+	if !g.produces() {
 		return ProduceVerdict{}
 	}
 	g.judgeRequest()
@@ -152,7 +141,7 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 }
 
 // Close returns what the gate has borrowed. It must not be used afterwards.
-func (g *Gate) Close() {
+func (g *inspector) Close() {
 	g.scanner.Release()
 	g.set, g.id, g.plans, g.cases, g.client, g.changers = nil, nil, nil, nil, nil, nil
 }
@@ -161,6 +150,7 @@ func (g *Gate) Close() {
 func (g *Gate) begin(q rules.Request, whole string) {
 	g.batch.Request, g.whole, g.facts = q, whole, nil
 	g.judged, g.keep = judged{lastWould: -2}, false
+	g.batches, g.records = 0, 0
 	clear(g.pending)
 	clear(g.observed)
 	clear(g.refused)
@@ -171,7 +161,7 @@ func (g *Gate) begin(q rules.Request, whole string) {
 
 // sync throws the caches away when they hold for another configuration or
 // identity. Scratch outlives a new identity, not a new configuration.
-func (g *Gate) sync(id *rules.Identity) {
+func (g *inspector) sync(id *rules.Identity) {
 	set := g.engine.live.Load()
 	if set == g.set && id == g.id {
 		return
@@ -180,31 +170,30 @@ func (g *Gate) sync(id *rules.Identity) {
 		g.cases = make([]rules.Case, len(set.active))
 		for i, a := range set.active {
 			g.cases[i].Shared = a.shared
-			if a.scratch != nil {
+			if a.scratch != nil && (!g.batch.Fetched || a.fetched()) {
 				g.cases[i].Scratch = a.scratch.NewScratch()
 			}
 		}
 	}
 	g.set, g.id = set, id
-	g.client, g.changers, g.produces = nil, nil, false
+	g.client, g.changers = nil, nil
 	for _, a := range set.active {
 		if !a.match.client(id) {
 			continue
 		}
-		if a.request != nil || a.batch != nil || a.record != nil || a.sample != nil {
-			g.client, g.produces = append(g.client, a), true
+		if g.looks(a) {
+			g.client = append(g.client, a)
 		}
-		if a.change != nil {
+		if a.change != nil && !g.batch.Fetched {
 			g.changers = append(g.changers, a)
 		}
 	}
-	g.produces = g.produces || g.engine.Wants(rules.KindTopicWritten)
 	g.plans = map[string]*plan{}
 }
 
 // planFor gives the plan for a topic of which known is known. A topic without a
 // name is one whose id nobody can explain.
-func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
+func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
 	if p := g.plans[string(name)]; p != nil && p.known == known {
 		return p
 	}
@@ -213,13 +202,13 @@ func (g *Gate) planFor(name []byte, known *state.Topic) *plan {
 	}
 	p := g.newPlan(string(name), known)
 	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
-		p.sampler, p.written = before.sampler, before.written
+		p.sampler, p.written, p.turns = before.sampler, before.written, before.turns
 	}
 	g.plans[p.topic.Name] = p
 	return p
 }
 
-func (g *Gate) newPlan(name string, known *state.Topic) *plan {
+func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 	p := &plan{known: known, topic: rules.Topic{Name: name}}
 	if known != nil {
 		p.topic = *known
@@ -231,7 +220,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 		p.rules = append(p.rules, a)
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
-		if a.record != nil {
+		if a.record != nil && !g.batch.Fetched {
 			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
 		}
 		if a.sample != nil {
@@ -242,7 +231,7 @@ func (g *Gate) newPlan(name string, known *state.Topic) *plan {
 }
 
 // wants asks the rule's Selector. One that panics is not called for the topic.
-func (g *Gate) wants(a *activeRule, t *rules.Topic) (yes bool) {
+func (g *inspector) wants(a *activeRule, t *rules.Topic) (yes bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.engine.panicked(a.spec.ID, r)

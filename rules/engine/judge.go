@@ -82,10 +82,7 @@ func (g *Gate) resolve() *plan {
 		g.engine.meter.uninspected(UnknownTopic, len(g.part.Records))
 		return g.planFor(nil, nil)
 	}
-	if p := g.plans[known.Name]; p != nil && p.known == known {
-		return p
-	}
-	return g.planFor([]byte(known.Name), known)
+	return g.planOf(known)
 }
 
 // topicIDVersion is the first version of Produce that names topics by id.
@@ -93,7 +90,7 @@ const topicIDVersion = 13
 
 // judgeBatch calls the rules for one batch. A reason says that it could not be
 // inspected; then nothing that a rule may have said of its beginning counts.
-func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
+func (g *inspector) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 	defer func() {
 		if g.recovered(recover()) {
 			reason = RulePanic
@@ -109,20 +106,20 @@ func (g *Gate) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 		}
 	}
 	for _, a := range p.rules {
-		if a.batch != nil {
+		if a.batch != nil && !g.batch.Fetched {
 			g.inCharge = a
 			a.batch.Batch(&g.cases[a.slot], &g.batch)
 		}
 	}
 	g.inCharge = nil
-	g.judged.batches++
-	g.judged.records += g.batch.Records
+	g.batches++
+	g.records += g.batch.Records
 	return ""
 }
 
 // recovered takes what recover returned in a deferred function and says whether
 // there was a panic. It is counted under the rule whose code ran last.
-func (g *Gate) recovered(r any) bool {
+func (g *inspector) recovered(r any) bool {
 	a := g.inCharge
 	g.inCharge = nil
 	if r == nil {
@@ -137,14 +134,14 @@ func (g *Gate) recovered(r any) bool {
 }
 
 // forget drops what rules have said of the current batch.
-func (g *Gate) forget(p *plan) {
+func (g *inspector) forget(p *plan) {
 	for _, a := range p.rules {
 		g.cases[a.slot].Reset()
 	}
 }
 
 // walk calls the rules for every record of the batch that they look at.
-func (g *Gate) walk(p *plan) error {
+func (g *inspector) walk(p *plan) error {
 	n := 0
 	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
 		n++
@@ -166,7 +163,7 @@ func (g *Gate) walk(p *plan) error {
 }
 
 // sample calls the rules that look at some records for one of them.
-func (g *Gate) sample(calls []sampleCall, r *rules.Record) {
+func (g *inspector) sample(calls []sampleCall, r *rules.Record) {
 	for i := range calls {
 		call := &calls[i]
 		g.inCharge = call.of

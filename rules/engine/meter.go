@@ -47,6 +47,7 @@ const (
 	Malformed    Reason = "malformed"     // not what KIP-98 says
 	Truncated    Reason = "truncated"     // ends inside a batch
 	RulePanic    Reason = "rule_panic"
+	TooLarge     Reason = "too_large" // a fetched batch beyond what is copied
 )
 
 // StoreSize is the size of a bounded store.

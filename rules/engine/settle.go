@@ -73,7 +73,7 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 }
 
 // fillSubject adds who and where to what the rule has said of it.
-func (g *Gate) fillSubject(s *rules.Subject) {
+func (g *inspector) fillSubject(s *rules.Subject) {
 	who := rules.SubjectOf(g.id)
 	who.TransactionalID = string(g.batch.TransactionalID)
 	if g.batch.Topic != nil { // else it concerns the whole request

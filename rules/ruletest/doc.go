@@ -39,6 +39,8 @@
 //	admin asks to alter users: cleanup.policy=compact retention.ms    (judged, and not yet done)
 //	billing subscribes g: orders payments     (or: subscribes g: /pattern/)
 //	billing reads orders: 1000                (bytes fetched; 0 when the topic is silent)
+//	billing fetches orders/3: k1=one k2=null  (a batch on its way to a consumer, as produces)
+//	billing polls orders/3: offset=10 end=500 (how far it is; also stable, start, bytes, error)
 //	repeat 20 every 1s                        (lines up to end, {n} is the round)
 //	end
 //	wait 30s
@@ -54,6 +56,9 @@
 //	=> TOPIC/P refused CODE, records I J
 //	=> TOPIC/P says: the message of the error
 //	=> connection closed     (or: dropped, for acks=0)
+//
+// After `fetches` stands nothing, since nobody can refuse what is fetched; every
+// batch is looked into, as with `inspect: {fetch_records: all}`.
 //
 // What clients ask to change is judged as well. `asks to` goes on with one of
 //

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -32,6 +33,67 @@ func TestRuleThatKeepsAViewSeesGarbage(t *testing.T) {
 		got := play(t, []rules.Spec{spec}, archive, f)
 		if strings.Contains(got, "hello") || !strings.Contains(got, "value \xdb\xdb\xdb\xdb\xdb") {
 			t.Errorf("v%d %s: a kept view survived the call:\n%s", f.version, f.codec, got)
+		}
+	}
+}
+
+// consumer reports what it is shown of what clients fetch and how far they are.
+type consumer struct{}
+
+func (consumer) Sample(c *rules.Case, b *rules.Batch, r *rules.Record) {
+	if b.Fetched {
+		c.Report(rules.Report{Summary: fmt.Sprintf("%s=%s at %d", r.Key, r.Value, b.Records)})
+	}
+}
+
+func (consumer) Watch(w *rules.Watch, ev rules.Event) {
+	if ev, ok := ev.(rules.Fetched); ok {
+		w.Report(rules.Report{Summary: fmt.Sprintf("%s: %+v", ev.Client.ClientID, ev.Partitions), Subject: rules.Subject{Topic: w.Key}})
+	}
+}
+
+func TestFetchesAndPolls(t *testing.T) {
+	spec := rules.Spec{
+		ID: "consumer", Severity: rules.Info, Needs: rules.NeedSamples | rules.NeedFetched, Default: rules.Alert,
+		FoldBy: rules.FieldTopic | rules.FieldPartition, Watches: []rules.Interest{{Kind: rules.KindFetched, By: rules.ByTopic}},
+		New: func(decode func(any) error) (rules.Rule, error) { return consumer{}, decode(&struct{}{}) },
+	}
+	archive := txtar.Parse([]byte(`-- topics --
+orders delete
+-- traffic --
+shop produces orders/1: k=produced
+=> allowed
+billing fetches orders/3: k1=one k2=""
+billing fetches orders/4: k=three
+wait 1s
+billing reconnects
+billing fetches (codec=zstd) orders/5: k=four
+billing polls orders/3: offset=10 end=500 start=5 bytes=7 error=1
+`))
+	const want = `0s consumer info alert
+  k1=one at 1
+  about: topic=orders partition=3 client_id=billing
+  evidence:
+0s consumer info alert
+  k=three at 1
+  about: topic=orders partition=4 client_id=billing
+  evidence:
+1s consumer info alert
+  k=four at 1
+  about: topic=orders partition=5 client_id=billing
+  evidence:
+1s consumer info alert
+  billing: [{Partition:3 FetchOffset:10 HighWatermark:500 LastStableOffset:500 LogStartOffset:5 ErrorCode:1 Bytes:7}]
+  about: topic=orders
+  evidence:
+0s consumer info alert x2
+  k2= at 2
+  about: topic=orders partition=3 client_id=billing
+  evidence:
+`
+	for _, f := range forms {
+		if got := play(t, []rules.Spec{spec}, archive, f); got != want {
+			t.Errorf("v%d %s:\n%s", f.version, f.codec, got)
 		}
 	}
 }

@@ -110,8 +110,14 @@ type stage struct {
 type client struct {
 	identity *rules.Identity
 	gate     *engine.Gate
+	fetched  *engine.FetchGate
 	producer int64
 	seq      map[string]int32
+}
+
+func (c *client) close() {
+	c.gate.Close()
+	c.fetched.Close()
 }
 
 func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {
@@ -121,6 +127,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 		ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
 	}
 	inspect := configs.Default().Inspect
+	inspect.FetchRecords = "all"
 	e, err := engine.New(engine.Options{
 		Cluster: "test", Specs: scrambled(specs), Topics: s.topics, Sinks: []sink.Sink{s},
 		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },
@@ -142,7 +149,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	}
 	s.traffic(section(archive, "traffic"))
 	for _, c := range s.clients {
-		c.gate.Close()
+		c.close()
 	}
 	if err := e.Close(t.Context()); err != nil {
 		t.Error(err)

@@ -91,6 +91,8 @@ var verbs = map[string]func(*stage, *client, []string){
 	"alters":     (*stage).alterTopic,
 	"subscribes": (*stage).subscribe,
 	"reads":      (*stage).readTopic,
+	"fetches":    (*stage).fetch,
+	"polls":      (*stage).poll,
 }
 
 // repeated gives the lines of text that say something, those between `repeat N
@@ -134,8 +136,8 @@ func (s *stage) duration(text string) time.Duration {
 }
 
 func (s *stage) reconnect(c *client, _ []string) {
-	c.gate.Close()
-	c.gate = s.engine.Gate()
+	c.close()
+	c.gate, c.fetched = s.engine.Gate(), s.engine.FetchGate()
 }
 
 func (s *stage) must(err error) {
@@ -172,7 +174,7 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
-		identity: id, gate: s.engine.Gate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{},
+		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{},
 	}
 }
 

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"warder/protocol"
+	"warder/rules"
+	"warder/rules/state"
+)
+
+// Who reads what. A Fetch request names all partitions it asks for, or, inside a
+// fetch session (KIP-227, version 7+), only those that changed since the last one,
+// and the answer leaves out those without news. Sessions belong to a broker and go
+// on over another connection, so the engine keeps them (state.FetchSessions). One
+// that is not known, after a restart of warder or when there were too many, is
+// learnt from what its requests name until the client begins anew; clients do that
+// by themselves and are never made to.
+
+// wantedOfReads says which events about reading somebody wants.
+func (s *Server) wantedOfReads() state.FetchNews {
+	return state.FetchNews{Reads: s.engine.Wants(rules.KindTopicRead), Progress: s.engine.Wants(rules.KindFetched)}
+}
+
+// noteFetch takes over what a request asks for. It returns what the client reads
+// by it, nil for a broker that replicates.
+func (s *session) noteFetch(req *protocol.FetchRequest) *state.FetchSession {
+	if req.ReplicaID >= 0 {
+		return nil
+	}
+	// Epoch 0 begins a session and -1 does without one; either names everything,
+	// and ends the session it comes from (FetchManager.newContext).
+	full := req.SessionEpoch <= 0 || req.SessionID == 0
+	reads := s.readsOf(req.SessionID, full)
+	reads.Begin(full, s.id)
+	it := req.Partitions()
+	for p := (protocol.FetchPartition{}); it.Next(&p); {
+		reads.Ask(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, p.Partition, p.FetchOffset)
+	}
+	forgotten := req.Forgotten()
+	for p := (protocol.ForgottenPartition{}); !full && forgotten.Next(&p); {
+		reads.Forget(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, p.Partition)
+	}
+	reads.End(full)
+	return reads
+}
+
+// readsOf gives the fetch session that a request belongs to.
+func (s *session) readsOf(id int32, full bool) *state.FetchSession {
+	sessions := s.srv.engine.FetchSessions()
+	if !full {
+		reads := sessions.Find(s.brokerAddress, id)
+		if reads == nil {
+			reads = sessions.Open()
+			sessions.Keep(reads, s.brokerAddress, id)
+		}
+		return reads
+	}
+	if id != 0 {
+		sessions.Forget(s.brokerAddress, id)
+	}
+	reads := s.reads.Load()
+	if reads == nil {
+		reads = sessions.Open()
+		s.reads.Store(reads)
+	}
+	return reads
+}
+
+// noteFetched takes over what an answer says of the partitions asked for.
+func (s *session) noteFetched(reads *state.FetchSession, resp *protocol.FetchResponse) {
+	it := resp.Partitions()
+	for p := (protocol.FetchResponsePartition{}); it.Next(&p); {
+		noteFetchedPartition(reads, &p)
+	}
+	s.noteFetchSession(reads, resp.SessionID, resp.ErrorCode)
+}
+
+func noteFetchedPartition(reads *state.FetchSession, p *protocol.FetchResponsePartition) {
+	reads.Answer(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, rules.FetchedPartition{
+		Partition: p.Partition, ErrorCode: p.ErrorCode, Bytes: int64(p.RecordsSize),
+		HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset, LogStartOffset: p.LogStartOffset,
+	})
+}
+
+// noteFetchSession takes over what an answer says of the session: that the broker
+// has made one of a full request, or knows it no more.
+func (s *session) noteFetchSession(reads *state.FetchSession, id int32, errorCode int16) {
+	sessions := s.srv.engine.FetchSessions()
+	switch errorCode {
+	case kerr.FetchSessionIDNotFound.Code, kerr.InvalidFetchSessionEpoch.Code, kerr.FetchSessionTopicIDError.Code:
+		sessions.End(reads)
+	case 0:
+		if id != 0 && s.reads.CompareAndSwap(reads, nil) {
+			sessions.Keep(reads, s.brokerAddress, id)
+		}
+	}
+}
+
+// tellReads tells watchers what is due, and asks for the names of topics that
+// cannot be told of without one.
+func (s *session) tellReads(reads *state.FetchSession, at time.Time, wanted state.FetchNews) {
+	events, unnamed := reads.News(at, s.identity.Load(), wanted)
+	for _, ev := range events {
+		s.srv.engine.Emit(ev)
+	}
+	if len(unnamed) > 0 {
+		s.srv.lookups.wantNames(s, unnamed)
+	}
+}
+
+// dropReads ends what this connection reads outside any session.
+func (s *session) dropReads() {
+	if reads := s.reads.Load(); reads != nil {
+		s.srv.engine.FetchSessions().Drop(reads)
+	}
+}
