@@ -37,8 +37,8 @@ type Spec struct {
 
 // Rule is a configured rule: immutable, and used by many goroutines at once.
 // It implements some of RequestRule, BatchRule, RecordRule, SampleRule,
-// ChangeRule and Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
-// Ticker.
+// ChangeRule and Watcher, and where it needs them Selector, RecordSelector,
+// Scratcher, Sharer, Sweeper and Ticker.
 type Rule any
 
 // RequestRule judges a Produce request before anyone looks at its batches.
@@ -104,6 +104,13 @@ type Sweeper interface {
 // even decompressed.
 type Selector interface {
 	Wants(id *Identity, t *Topic) bool
+}
+
+// RecordSelector is a RecordRule that looks at every record of some topics only,
+// where it cannot be content with samples. Elsewhere batches are not walked for
+// it. The answer is kept as that of Selector is, which is asked first.
+type RecordSelector interface {
+	WantsRecords(id *Identity, t *Topic) bool
 }
 
 // Scratcher is a rule that needs memory from record to record. Each session has

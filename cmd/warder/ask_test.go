@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"warder/configs"
 	"warder/rules"
 	"warder/rules/sink"
 )
 
-// asked counts the answers that the cluster gave to who reads a topic.
-func (s *served) asked(t *testing.T) float64 {
+// answers counts the answers that the cluster gave to who reads a topic.
+func (s *served) answers(t *testing.T) float64 {
 	t.Helper()
 	families, err := s.metrics.Registry.Gather()
 	if err != nil {
@@ -35,11 +39,11 @@ func (s *served) asked(t *testing.T) float64 {
 
 func TestQuestionsOfRulesReachTheCluster(t *testing.T) {
 	s := serve(t, "")
-	if !s.instance.ask(rules.WhoReads{Topic: "users"}) {
+	if !s.asked.ask(rules.WhoReads{Topic: "users"}) {
 		t.Fatal("the question was not taken")
 	}
-	waitFor(t, "the cluster to be asked", func() bool { return s.asked(t) > 0 })
-	if s.instance.ask(rules.SubjectsOfSchema{ID: 7, Topic: "users"}) {
+	waitFor(t, "the cluster to be asked", func() bool { return s.answers(t) > 0 })
+	if s.asked.ask(rules.SubjectsOfSchema{ID: 7, Topic: "users"}) {
 		t.Error("there is no registry to ask")
 	}
 }
@@ -89,4 +93,34 @@ func TestProducerAndConsumerTalkPastEachOther(t *testing.T) {
 		f.Evidence.Get("look_alike") != "orders" || f.Evidence.Get("cluster_asked") != true {
 		t.Errorf("%+v", f)
 	}
+}
+
+func TestQuestionsGoToWhoeverKnows(t *testing.T) {
+	cfg := configs.Default()
+	nobody := func(rules.WhoReads) bool { return false }
+	question := rules.SubjectsOfSchema{ID: 7, Topic: "orders"}
+	if newAsker(cfg, nobody, nil, zerolog.Nop()).ask(question) {
+		t.Error("a question is taken without a registry")
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`[{"subject":"orders-value","version":1}]`))
+	}))
+	defer server.Close()
+	cfg.Upstream.SchemaRegistry = &configs.SchemaRegistry{URL: server.URL}
+	answers := make(chan rules.Event, 1)
+	a := newAsker(cfg, nobody, func(ev rules.Event) { answers <- ev }, zerolog.Nop())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.run(ctx)
+	}()
+	if a.ask(rules.WhoReads{Topic: "orders"}) || !a.ask(question) {
+		t.Fatal("the wrong question is taken")
+	}
+	if s := (<-answers).(rules.SchemaSubjects); !s.Known || s.ID != 7 || s.Topic != "orders" || len(s.Subjects) != 1 {
+		t.Errorf("%+v", s)
+	}
+	cancel()
+	<-ended
 }

@@ -12,6 +12,8 @@ func Specs() []rules.Spec {
 		emptyValueSpec(),
 		hotPartitionSpec(),
 		wrongTopicSpec(),
+		formatDriftSpec(),
+		nullFieldDriftSpec(),
 		compactedEventStreamSpec(),
 	}
 }

@@ -45,6 +45,7 @@ type activeRule struct {
 	ticker   rules.Ticker
 	sweeper  rules.Sweeper
 	selector rules.Selector
+	records  rules.RecordSelector
 	scratch  rules.Scratcher
 }
 
@@ -174,6 +175,7 @@ func (a *activeRule) bind(rule rules.Rule) {
 		a.sweeper, _ = rule.(rules.Sweeper)
 	}
 	a.selector, _ = rule.(rules.Selector)
+	a.records, _ = rule.(rules.RecordSelector)
 	a.scratch, _ = rule.(rules.Scratcher)
 }
 

@@ -214,13 +214,13 @@ func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 		p.topic = *known
 	}
 	for _, a := range g.client {
-		if !a.looksAt(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
+		if !a.looksAt(g.id, name) || a.selector != nil && !g.answers(a, &p.topic, a.selector.Wants) {
 			continue
 		}
 		p.rules = append(p.rules, a)
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
-		if a.record != nil && !g.batch.Fetched {
+		if a.record != nil && !g.batch.Fetched && (a.records == nil || g.answers(a, &p.topic, a.records.WantsRecords)) {
 			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
 		}
 		if a.sample != nil {
@@ -230,15 +230,16 @@ func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 	return p
 }
 
-// wants asks the rule's Selector. One that panics is not called for the topic.
-func (g *inspector) wants(a *activeRule, t *rules.Topic) (yes bool) {
+// answers asks the rule whether it wants something of the topic. One that panics
+// does not.
+func (g *inspector) answers(a *activeRule, t *rules.Topic, wants func(*rules.Identity, *rules.Topic) bool) (yes bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.engine.panicked(a.spec.ID, r)
 			yes = false
 		}
 	}()
-	return a.selector.Wants(g.id, t)
+	return wants(g.id, t)
 }
 
 // looksAt says whether the rule looks at what this client, which it looks at, does
