@@ -11,7 +11,8 @@ import (
 //
 // Behaviour: all pass unchanged, unless a rule refuses what they ask for, see
 // changes.go. What succeeds of them tells the configuration of topics at the moment
-// it changes, earlier than any lookup could.
+// it changes, earlier than any lookup could. Rules that follow topics are told of
+// those that are created, altered and deleted.
 //
 // Version notes: the answer to CreateTopics lists the effective configuration from
 // version 5 on and the topic id from version 7 on. AlterConfigs replaces the whole
@@ -59,7 +60,7 @@ func onCreateTopics(s *session, rq *request) error {
 			return err
 		}
 		for i := range created {
-			s.srv.topicCreated(&created[i], asked.Topics)
+			s.topicCreated(&created[i], asked.Topics)
 		}
 		return nil
 	})
@@ -67,25 +68,30 @@ func onCreateTopics(s *session, rq *request) error {
 
 // topicCreated takes over what a new topic got: as the broker describes it, else
 // as it was asked for.
-func (s *Server) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
+func (s *session) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
 	if t.ErrorCode != 0 {
 		return
 	}
-	s.topics.Delete(t.Name) // whatever had the name before
-	s.engine.Keys().Forget(t.Name)
-	s.topics.Learn(t.Name, t.ID, max(t.Partitions, 0))
-	configs := t.Configs
-	if !t.Described {
-		for i := range asked {
-			if asked[i].Name == t.Name {
-				configs = asked[i].Configs
-			}
+	configs, partitions := t.Configs, t.Partitions
+	for i := range asked {
+		if !t.Described && asked[i].Name == t.Name {
+			configs, partitions = asked[i].Configs, asked[i].Partitions
 		}
 	}
-	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
-		s.topics.LearnConfig(t.Name, policy, s.now())
+	partitions = max(partitions, 0)
+	topics := s.srv.topics
+	topics.Delete(t.Name) // whatever had the name before
+	s.srv.engine.Keys().Forget(t.Name)
+	topics.Learn(t.Name, t.ID, partitions)
+	if s.srv.engine.Wants(rules.KindTopicAppeared) && topics.Tell(t.Name) {
+		s.srv.engine.Emit(rules.TopicAppeared{
+			At: s.out.readAt, Client: s.identity.Load(), Topic: t.Name, Partitions: int32(partitions), Created: true,
+		})
 	}
-	s.changed()
+	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
+		topics.LearnConfig(t.Name, policy, s.srv.now())
+	}
+	s.srv.changed()
 }
 
 func onDeleteTopics(s *session, rq *request) error {
@@ -98,6 +104,7 @@ func onDeleteTopics(s *session, rq *request) error {
 			if name, ok := s.topicName([]byte(deleted[i].Name), deleted[i].ID); ok && deleted[i].ErrorCode == 0 {
 				s.srv.topics.Delete(name)
 				s.srv.engine.Keys().Forget(name)
+				s.emit(rules.TopicDeleted{At: s.out.readAt, Client: s.identity.Load(), Topic: name})
 			}
 		}
 		s.srv.changed()

@@ -40,9 +40,11 @@ func (e TopicAsked) When() time.Time { return e.At }
 func (e TopicAsked) Key(k KeyKind) string { return topicKey(k, e.Topic) }
 
 // TopicAppeared says that a topic is seen for the first time, or again with
-// another id.
+// another id. What a listing of the cluster brings up comes within seconds, and
+// comes again for rules that are switched on later.
 type TopicAppeared struct {
-	At     time.Time
+	At time.Time
+	// Client is empty when nobody in particular brought it up.
 	Client *Identity
 	Topic  string
 	// Partitions is 0 when unknown.

@@ -65,8 +65,6 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err := w.engine.Configure(cfg.Rules, cfg.Suppressions); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	w.asked = newAsker(cfg, w.engine.Emit, w.log)
-	w.engine.AnswerWith(w.asked.ask)
 	var err error
 	w.proxy, err = proxy.New(proxy.Options{
 		Config: cfg, Engine: w.engine, Topics: w.topics, Metrics: w.metrics, Tap: w.tap, Log: w.log,
@@ -74,6 +72,8 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	w.asked = newAsker(cfg, w.proxy.AskWhoReads, w.engine.Emit, w.log)
+	w.engine.AnswerWith(w.asked.ask)
 	if cfg.Admin.Enabled() {
 		w.admin, err = admin.Listen(ctx, admin.Options{
 			Address: string(cfg.Admin.Address), TokenFile: string(cfg.Admin.TokenFile), Gatherer: w.metrics.Registry,

@@ -14,6 +14,7 @@ func Specs() []rules.Spec {
 		partitionerMixSpec(),
 		partitionCountChangeSpec(),
 		hotPartitionSpec(),
+		wrongTopicSpec(),
 		formatDriftSpec(),
 		nullFieldDriftSpec(),
 		compactedEventStreamSpec(),

@@ -165,6 +165,9 @@ func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watc
 func (s *shard) collect(set *ruleSet, a *activeRule, w *rules.Watch) {
 	reports, questions := w.Left()
 	for i := range reports {
+		if !a.match.subject(&reports[i].Subject) {
+			continue // events come from every client and topic
+		}
 		s.engine.deliver(set, s.engine.finding(a, &reports[i], w.Now))
 	}
 	s.asked = append(s.asked, questions...)
