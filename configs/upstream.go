@@ -14,6 +14,8 @@ type Upstream struct {
 	// Credentials for warder's own questions (topic configuration and ids). Without them
 	// the questions ride on the connections of clients.
 	Lookup *Lookup `yaml:"lookup"`
+	// Where schema ids get their names. Without it findings tell ids alone.
+	SchemaRegistry *SchemaRegistry `yaml:"schema_registry"`
 	// Longest wait for one broker to accept a connection. 100ms-2m.
 	DialTimeout time.Duration `yaml:"dial_timeout" min:"100ms" max:"2m"`
 }
@@ -49,3 +51,14 @@ type Lookup struct {
 
 // SetDefaults fills every knob that has a default.
 func (l *Lookup) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
+
+// SchemaRegistry is a registry that speaks Confluent's REST API.
+type SchemaRegistry struct {
+	// http or https URL, with a path if the API has one, as in
+	// `https://schemas.internal/apis/ccompat/v7`. Required.
+	URL string `yaml:"url" secret:"url"`
+	// User name, for registries that ask for one; needs `password_file`.
+	Username string `yaml:"username"`
+	// File holding the password; surrounding space is cut. It is read for every question.
+	PasswordFile Path `yaml:"password_file"`
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -69,6 +70,28 @@ func (v *validator) upstream() {
 			v.fail("upstream.lookup", "upstream.lookup needs a username")
 		}
 		v.secretFile("upstream.lookup.password_file", u.Lookup.PasswordFile)
+	}
+	if u.SchemaRegistry != nil {
+		v.schemaRegistry(u.SchemaRegistry)
+	}
+}
+
+func (v *validator) schemaRegistry(r *SchemaRegistry) {
+	const path = "upstream.schema_registry"
+	u, err := url.Parse(r.URL)
+	switch {
+	case r.URL == "":
+		v.fail(path, "%s needs `url`", path)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
+		v.fail(path+".url", "this is not the URL of a registry; write it like http://registry:8081")
+	case u.User != nil:
+		v.fail(path+".url", "credentials do not belong in a URL; write `username` and `password_file`")
+	}
+	switch {
+	case r.Username != "":
+		v.secretFile(path+".password_file", r.PasswordFile)
+	case r.PasswordFile != "":
+		v.fail(path, "%s.password_file has no effect without `username`", path)
 	}
 }
 

@@ -182,6 +182,9 @@ func (c *Config) Files() []string {
 	if l := c.Upstream.Lookup; l != nil {
 		paths = append(paths, l.PasswordFile)
 	}
+	if r := c.Upstream.SchemaRegistry; r != nil {
+		paths = append(paths, r.PasswordFile)
+	}
 	for _, l := range c.Listeners {
 		if t := l.TLS; t != nil {
 			paths = append(paths, t.Cert, t.Key, t.ClientCA)

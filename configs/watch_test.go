@@ -144,8 +144,9 @@ func TestFilesOfAConfiguration(t *testing.T) {
 	c.Path, c.Admin.TokenFile = "w.yaml", "token"
 	c.Upstream.TLS = &ClientTLS{CA: "ca", Cert: "c", Key: "k"}
 	c.Upstream.Lookup = &Lookup{PasswordFile: "pw"}
+	c.Upstream.SchemaRegistry = &SchemaRegistry{PasswordFile: "rpw"}
 	c.Listeners[0].TLS = &ServerTLS{Cert: "c", Key: "k", ClientCA: "cca"}
-	if got, want := c.Files(), []string{"w.yaml", "token", "ca", "c", "k", "pw", "cca"}; !slices.Equal(got, want) {
+	if got, want := c.Files(), []string{"w.yaml", "token", "ca", "c", "k", "pw", "rpw", "cca"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

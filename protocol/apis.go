@@ -124,8 +124,9 @@ const (
 	// TreatRewrite decodes the response, because it carries the addresses of
 	// brokers, and replaces them.
 	TreatRewrite
-	// TreatObserve forwards both untouched, and reads a copy to learn of topics
-	// and their configuration; a rule may refuse the request.
+	// TreatObserve forwards both untouched, and reads a copy to learn of topics,
+	// their configuration and who subscribes to them; a rule may refuse a request
+	// that changes topics.
 	TreatObserve
 	// TreatNegotiate is ApiVersions: the response is clamped to this table.
 	TreatNegotiate
@@ -215,7 +216,7 @@ var apis = [MaxKey + 1]API{
 	OffsetCommit:                          {OffsetCommit, "OffsetCommit", 0, 10, 8, TreatPass},
 	OffsetFetch:                           {OffsetFetch, "OffsetFetch", 0, 10, 6, TreatPass},
 	FindCoordinator:                       {FindCoordinator, "FindCoordinator", 0, 6, 3, TreatRewrite},
-	JoinGroup:                             {JoinGroup, "JoinGroup", 0, 9, 6, TreatPass},
+	JoinGroup:                             {JoinGroup, "JoinGroup", 0, 9, 6, TreatObserve},
 	Heartbeat:                             {Heartbeat, "Heartbeat", 0, 4, 4, TreatPass},
 	LeaveGroup:                            {LeaveGroup, "LeaveGroup", 0, 5, 4, TreatPass},
 	SyncGroup:                             {SyncGroup, "SyncGroup", 0, 5, 4, TreatPass},
@@ -272,7 +273,7 @@ var apis = [MaxKey + 1]API{
 	DescribeTransactions:                  {DescribeTransactions, "DescribeTransactions", 0, 0, 0, TreatPass},
 	ListTransactions:                      {ListTransactions, "ListTransactions", 0, 2, 0, TreatPass},
 	AllocateProducerIds:                   {AllocateProducerIds, "AllocateProducerIds", 0, 0, 0, TreatRefuse},
-	ConsumerGroupHeartbeat:                {ConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, TreatPass},
+	ConsumerGroupHeartbeat:                {ConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, TreatObserve},
 	ConsumerGroupDescribe:                 {ConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, TreatPass},
 	ControllerRegistration:                {ControllerRegistration, "ControllerRegistration", 0, 0, 0, TreatRefuse},
 	GetTelemetrySubscriptions:             {GetTelemetrySubscriptions, "GetTelemetrySubscriptions", 0, 0, 0, TreatPass},
@@ -280,7 +281,7 @@ var apis = [MaxKey + 1]API{
 	AssignReplicasToDirs:                  {AssignReplicasToDirs, "AssignReplicasToDirs", 0, 0, 0, TreatRefuse},
 	ListConfigResources:                   {ListConfigResources, "ListConfigResources", 0, 1, 0, TreatPass},
 	DescribeTopicPartitions:               {DescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, TreatPass},
-	ShareGroupHeartbeat:                   {ShareGroupHeartbeat, "ShareGroupHeartbeat", 1, 1, 0, TreatPass},
+	ShareGroupHeartbeat:                   {ShareGroupHeartbeat, "ShareGroupHeartbeat", 1, 1, 0, TreatObserve},
 	ShareGroupDescribe:                    {ShareGroupDescribe, "ShareGroupDescribe", 1, 1, 0, TreatPass},
 	ShareFetch:                            {ShareFetch, "ShareFetch", 1, 2, 0, TreatRewrite},
 	ShareAcknowledge:                      {ShareAcknowledge, "ShareAcknowledge", 1, 2, 0, TreatRewrite},

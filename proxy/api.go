@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"warder/protocol"
+	"warder/protocol/messages"
 	"warder/proxy/tap"
 )
 
@@ -25,8 +26,9 @@ func init() {
 	handlers = [numAPIs]handler{
 		protocol.Produce:                 {onRequest: onProduce},
 		protocol.Fetch:                   {onRequest: onFetch},
-		protocol.Metadata:                {onAnswer: onMetadataAnswer},
+		protocol.Metadata:                {onRequest: onMetadata},
 		protocol.FindCoordinator:         {onAnswer: onEndpoints},
+		protocol.JoinGroup:               {onRequest: subscribing(messages.ParseJoinGroupSubscription)},
 		protocol.SaslHandshake:           {onRequest: onSaslHandshake},
 		protocol.ApiVersions:             {onRequest: onApiVersions},
 		protocol.CreateTopics:            {onRequest: onCreateTopics},
@@ -38,6 +40,8 @@ func init() {
 		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},
+		protocol.ConsumerGroupHeartbeat:  {onRequest: subscribing(messages.ParseConsumerGroupHeartbeatSubscription)},
+		protocol.ShareGroupHeartbeat:     {onRequest: subscribing(messages.ParseShareGroupHeartbeatSubscription)},
 		protocol.ShareFetch:              {onAnswer: onEndpoints},
 		protocol.ShareAcknowledge:        {onAnswer: onEndpoints},
 	}

@@ -7,12 +7,12 @@ import (
 	"warder/rules"
 )
 
-// CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37),
-// IncrementalAlterConfigs (44).
+// CreateTopics (19), DeleteTopics (20), AlterConfigs (33), IncrementalAlterConfigs (44).
 //
 // Behaviour: all pass unchanged, unless a rule refuses what they ask for, see
 // changes.go. What succeeds of them tells the configuration of topics at the moment
-// it changes, earlier than any lookup could.
+// it changes, earlier than any lookup could. Rules that follow topics are told of
+// those that are created, altered and deleted.
 //
 // Version notes: the answer to CreateTopics lists the effective configuration from
 // version 5 on and the topic id from version 7 on. AlterConfigs replaces the whole
@@ -60,7 +60,7 @@ func onCreateTopics(s *session, rq *request) error {
 			return err
 		}
 		for i := range created {
-			s.srv.topicCreated(&created[i], asked.Topics)
+			s.topicCreated(&created[i], asked.Topics)
 		}
 		return nil
 	})
@@ -68,24 +68,30 @@ func onCreateTopics(s *session, rq *request) error {
 
 // topicCreated takes over what a new topic got: as the broker describes it, else
 // as it was asked for.
-func (s *Server) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
+func (s *session) topicCreated(t *messages.CreatedTopic, asked []messages.NewTopic) {
 	if t.ErrorCode != 0 {
 		return
 	}
-	s.topics.Delete(t.Name) // whatever had the name before
-	s.topics.Learn(t.Name, t.ID, max(t.Partitions, 0))
-	configs := t.Configs
-	if !t.Described {
-		for i := range asked {
-			if asked[i].Name == t.Name {
-				configs = asked[i].Configs
-			}
+	configs, partitions := t.Configs, t.Partitions
+	for i := range asked {
+		if !t.Described && asked[i].Name == t.Name {
+			configs, partitions = asked[i].Configs, asked[i].Partitions
 		}
 	}
-	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
-		s.topics.LearnConfig(t.Name, policy, s.now())
+	partitions = max(partitions, 0)
+	topics := s.srv.topics
+	topics.Delete(t.Name) // whatever had the name before
+	s.srv.engine.Keys().Forget(t.Name)
+	topics.Learn(t.Name, t.ID, partitions)
+	if s.srv.engine.Wants(rules.KindTopicAppeared) && topics.Tell(t.Name) {
+		s.srv.engine.Emit(rules.TopicAppeared{
+			At: s.out.readAt, Client: s.identity.Load(), Topic: t.Name, Partitions: int32(partitions), Created: true,
+		})
 	}
-	s.changed()
+	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
+		topics.LearnConfig(t.Name, policy, s.srv.now())
+	}
+	s.srv.changed()
 }
 
 func onDeleteTopics(s *session, rq *request) error {
@@ -97,6 +103,8 @@ func onDeleteTopics(s *session, rq *request) error {
 		for i := range deleted {
 			if name, ok := s.topicName([]byte(deleted[i].Name), deleted[i].ID); ok && deleted[i].ErrorCode == 0 {
 				s.srv.topics.Delete(name)
+				s.srv.engine.Keys().Forget(name)
+				s.emit(rules.TopicDeleted{At: s.out.readAt, Client: s.identity.Load(), Topic: name})
 			}
 		}
 		s.srv.changed()
@@ -155,29 +163,4 @@ func (s *session) tellAltered(t *messages.AlteredTopic, before rules.CleanupPoli
 		return
 	}
 	s.srv.engine.Emit(rules.TopicAltered{At: s.out.readAt, Client: s.identity.Load(), Topic: t.Topic, Before: before, After: after})
-}
-
-// onCreatePartitions reads the request for the rules alone. If none wants to, the
-// number of partitions is learnt from Metadata as ever.
-func onCreatePartitions(s *session, rq *request) error {
-	if !s.gate.NeedsChange(s.identity.Load()) {
-		return s.forward(rq, s.exchange(rq, nil))
-	}
-	return observe(s, rq, messages.ParseCreatePartitionsRequest, func(s *session, ex *exchange, asked messages.CreatePartitions, body []byte) error {
-		results, err := messages.ParseCreatePartitionsResponse(ex.version, body, s.srv.decodeLimits())
-		if err != nil || asked.ValidateOnly {
-			return err
-		}
-		count := make(map[string]int)
-		for i := range asked.Topics {
-			count[asked.Topics[i].Name] = asked.Topics[i].Partitions
-		}
-		for _, r := range results {
-			if r.ErrorCode == 0 {
-				s.srv.topics.Learn(r.Name, [16]byte{}, count[r.Name])
-			}
-		}
-		s.srv.changed()
-		return nil
-	})
 }

@@ -8,6 +8,25 @@ import (
 	"warder/rules"
 )
 
+// glance reads a request that then goes on as it is. ok is false for one that is
+// too large or cannot be read: it passes all the same. An error ends the session.
+func glance[T any](s *session, rq *request, parse func(version int16, body []byte, limits messages.Limits) (T, error)) (asked T, ok bool, err error) {
+	if rq.size > s.srv.settings().maxMessage {
+		s.srv.metrics.skipped("too_large", rq.size)
+		return asked, false, nil
+	}
+	body, err := s.body(rq)
+	if err != nil {
+		return asked, false, err
+	}
+	asked, err = parse(rq.Version, body, s.srv.decodeLimits())
+	if err != nil {
+		s.srv.metrics.skipped("malformed", rq.size)
+		return asked, false, nil
+	}
+	return asked, true, nil
+}
+
 // learnTopics takes over what Metadata says of topics.
 func (s *Server) learnTopics(topics []messages.TopicFacts) {
 	news := false

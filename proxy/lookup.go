@@ -59,8 +59,9 @@ func (q *question) rests(now time.Time) bool {
 // lookups asks the cluster for what traffic does not say: the configuration of
 // topics and the names of topic ids.
 type lookups struct {
-	srv *Server
-	own *ownConnection
+	srv     *Server
+	own     *ownConnection
+	readers *readerLookup
 
 	mu        sync.Mutex
 	questions map[topicKey]*question // guarded by mu; at most maxQuestions
@@ -77,7 +78,7 @@ func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lookups{srv: s, own: own, questions: make(map[topicKey]*question)}, nil
+	return &lookups{srv: s, own: own, readers: newReaderLookup(s, own), questions: make(map[topicKey]*question)}, nil
 }
 
 // carrierFor chooses who carries a question that session s raises: warder's own

@@ -49,6 +49,7 @@ type session struct {
 	authDeadline bool // a read deadline for limits.unauthenticated is set
 	clientName   []byte
 	hadRefusal   bool // a batch of this session was refused: out of order sequences may follow
+	subscribed   subscriptions
 
 	// owned by the response loop
 	response answer

@@ -34,6 +34,7 @@ const (
 	KindPartitionerFound
 	KindKeysMoved
 	KindSchemaSubjects
+	KindKeyFormatChanged
 	KindFetched
 
 	// NumKinds bounds the values above.

@@ -40,9 +40,11 @@ func (e TopicAsked) When() time.Time { return e.At }
 func (e TopicAsked) Key(k KeyKind) string { return topicKey(k, e.Topic) }
 
 // TopicAppeared says that a topic is seen for the first time, or again with
-// another id.
+// another id. What a listing of the cluster brings up comes within seconds, and
+// comes again for rules that are switched on later.
 type TopicAppeared struct {
-	At     time.Time
+	At time.Time
+	// Client is empty when nobody in particular brought it up.
 	Client *Identity
 	Topic  string
 	// Partitions is 0 when unknown.
@@ -106,6 +108,8 @@ type PartitionsAdded struct {
 	Client        *Identity // who added them, or whose Metadata shows it
 	Topic         string
 	Before, After int32
+	// Asked says that the client asked for them, with CreatePartitions.
+	Asked bool
 	// Known and Moving are how many of the keys that were seen lately there
 	// are, and how many of them the change sends to another partition; 0 when
 	// nothing is known of the topic's keys.

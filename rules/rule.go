@@ -37,8 +37,8 @@ type Spec struct {
 
 // Rule is a configured rule: immutable, and used by many goroutines at once.
 // It implements some of RequestRule, BatchRule, RecordRule, SampleRule,
-// ChangeRule and Watcher, and where it needs them Selector, Scratcher, Sharer, Sweeper and
-// Ticker.
+// ChangeRule and Watcher, and where it needs them Selector, RecordSelector,
+// Scratcher, Sharer, Sweeper and Ticker.
 type Rule any
 
 // RequestRule judges a Produce request before anyone looks at its batches.
@@ -106,6 +106,13 @@ type Selector interface {
 	Wants(id *Identity, t *Topic) bool
 }
 
+// RecordSelector is a RecordRule that looks at every record of some topics only,
+// where it cannot be content with samples. Elsewhere batches are not walked for
+// it. The answer is kept as that of Selector is, which is asked first.
+type RecordSelector interface {
+	WantsRecords(id *Identity, t *Topic) bool
+}
+
 // Scratcher is a rule that needs memory from record to record. Each session has
 // its own scratch, given as Case.Scratch, and another one for what it fetches if
 // the rule is shown that; both are dropped when the configuration changes. It
@@ -144,6 +151,9 @@ const (
 	NeedSamples
 	// NeedFetched: samples of what consumers fetch as well.
 	NeedFetched
+	// NeedKeys: the keys of all records are followed, for PartitionerFound,
+	// KeysMoved and KeyFormatChanged, and Batch.Seen is set.
+	NeedKeys
 )
 
 // Has says whether n includes all of m.

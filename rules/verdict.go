@@ -53,6 +53,9 @@ type Report struct {
 	// OwnSubject says that Subject is complete as it is: the finding is about
 	// a topic or a group, not about the client whose batch happened to show it.
 	OwnSubject bool
+	// Aspect tells incidents of one rule and subject apart, as in "key json" and
+	// "value json": it is part of the fingerprint.
+	Aspect string
 	// Summary says in one sentence who did what and what comes of it.
 	Summary string
 	// Evidence holds the numbers behind it.

@@ -43,6 +43,9 @@ type Batch struct {
 	// only some batches unless inspect.fetch_records is `all`; a denial of one
 	// means nothing.
 	Fetched bool
+	// Seen is how many partitions the topic has as the client last saw it in
+	// Metadata, which is what it chooses partitions by. With NeedKeys.
+	Seen PartitionsSeen
 	// Weight is how many records the current sample stands for, see
 	// SampleRule: of the batches that were looked into.
 	Weight int
@@ -50,6 +53,15 @@ type Batch struct {
 	before *Record
 	hash   uint64 // of the key of the record with Index hashed-1
 	hashed int
+}
+
+// PartitionsSeen is how many partitions a client takes a topic to have.
+type PartitionsSeen struct {
+	// Now is 0 while it is not known.
+	Now int32
+	// Before is another number that the client saw within the last ten
+	// minutes and may still go by; 0 when there is none.
+	Before int32
 }
 
 // Begin is for the engine: it turns to the next batch.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,6 +30,7 @@ type instance struct {
 	admin   *admin.Server // nil when it is off
 	tap     *tap.Hub
 	sinks   *sinks
+	asked   asker
 	started time.Time
 	live    liveConfig
 }
@@ -70,6 +72,8 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	w.asked = newAsker(cfg, w.proxy.AskWhoReads, w.engine.Emit, w.log)
+	w.engine.AnswerWith(w.asked.ask)
 	if cfg.Admin.Enabled() {
 		w.admin, err = admin.Listen(ctx, admin.Options{
 			Address: string(cfg.Admin.Address), TokenFile: string(cfg.Admin.TokenFile), Gatherer: w.metrics.Registry,
@@ -104,14 +108,12 @@ func (w *instance) run(ctx context.Context) error {
 		}
 		adminDone <- err
 	}()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		w.watchFiles(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { w.watchFiles(ctx) })
+	beside.Go(func() { w.asked.run(ctx) })
 	err := w.proxy.Run(ctx)
 	stop(nil)
-	<-watched
+	beside.Wait()
 	stopAdmin()
 	err = errors.Join(err, <-adminDone, w.close(ctx))
 	w.log.Info().Msg("ended")

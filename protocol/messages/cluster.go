@@ -73,6 +73,38 @@ func MetadataTopics(resp kmsg.Response) []TopicFacts {
 	return topics
 }
 
+// MetadataAsked is what a Metadata request asks for.
+type MetadataAsked struct {
+	// All says that every topic of the cluster is asked for.
+	All bool
+	// Topics that are asked for by name.
+	Topics []string
+	// AutoCreate allows the broker to create those that do not exist; below
+	// version 4 that cannot be forbidden.
+	AutoCreate bool
+}
+
+// ParseMetadataRequest reads the body of a Metadata request. In version 0 an
+// empty list stands for all topics, later null does.
+//
+// Errors: *VersionError, *LimitError, *MalformedError.
+func ParseMetadataRequest(version int16, body []byte, lim Limits) (MetadataAsked, error) {
+	rq, err := read[*kmsg.MetadataRequest](DecodeRequest(keyMetadata, version, body, lim))
+	if err != nil {
+		return MetadataAsked{}, err
+	}
+	asked := MetadataAsked{
+		All:        version == 0 && len(rq.Topics) == 0 || version > 0 && rq.Topics == nil,
+		AutoCreate: version < 4 || rq.AllowAutoTopicCreation,
+	}
+	for i := range rq.Topics {
+		if name := deref(rq.Topics[i].Topic); name != "" {
+			asked.Topics = append(asked.Topics, name)
+		}
+	}
+	return asked, nil
+}
+
 // NewMetadataByID asks for the names of topic ids. It is good at version 12 and
 // above: versions 10 and 11 carry the field, but must not be asked so
 // (MetadataRequest.json). It creates no topic.

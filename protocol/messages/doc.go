@@ -1,6 +1,6 @@
 // Package messages reads and changes the messages of the Kafka protocol that
 // carry no records: Metadata, ApiVersions, SASL, topic and configuration
-// administration, transactions.
+// administration, transactions, what groups subscribe to.
 //
 // What is only read is decoded by kmsg, after a walk along Apache Kafka's own
 // message definitions (schema.txt) has shown that the bytes are what they claim

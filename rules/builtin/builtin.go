@@ -10,7 +10,13 @@ func Specs() []rules.Spec {
 		tombstoneSpec(),
 		tombstoneSpikeSpec(),
 		emptyValueSpec(),
+		keyDriftSpec(),
+		partitionerMixSpec(),
+		partitionCountChangeSpec(),
 		hotPartitionSpec(),
+		wrongTopicSpec(),
+		formatDriftSpec(),
+		nullFieldDriftSpec(),
 		compactedEventStreamSpec(),
 	}
 }

@@ -104,6 +104,20 @@ func TestSweepSeesWhatSessionsLeft(t *testing.T) {
 	}
 }
 
+func TestAspectsAreIncidentsOfTheirOwn(t *testing.T) {
+	f := &fake{batch: func(c *rules.Case, _ *rules.Batch) {
+		for _, aspect := range []string{"", "key", "value", "key"} {
+			c.Report(rules.Report{Aspect: aspect})
+		}
+	}}
+	spec := f.spec("rule")
+	b := newBench(t, []rules.Spec{spec}, nil)
+	produce(t, b.Gate(), "events", batchOf(t, records.None, "a"))
+	if len(b.found.found) != 3 || b.found.found[0].Fingerprint != rules.Fingerprint("rule", "prod", &b.found.found[0].Subject, spec.FoldBy) {
+		t.Errorf("%+v", b.found.found)
+	}
+}
+
 func TestOwnSubjectIsLeftAlone(t *testing.T) {
 	f := &fake{batch: func(c *rules.Case, _ *rules.Batch) {
 		c.Report(rules.Report{Subject: rules.Subject{Topic: "users"}, OwnSubject: true})

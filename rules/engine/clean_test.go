@@ -115,7 +115,7 @@ func looksAtProduce(t testing.TB, spec rules.Spec) bool {
 	case rules.RequestRule, rules.BatchRule, rules.RecordRule, rules.SampleRule:
 		return true
 	}
-	return false
+	return spec.Needs.Has(rules.NeedKeys)
 }
 
 // newAlertBench is an engine with every rule on, and topics that are known.

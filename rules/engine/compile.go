@@ -17,6 +17,7 @@ const (
 type ruleSet struct {
 	// active holds the rules that are not off, in the order of the table.
 	active       []*activeRule
+	keys         bool // one of them needs keys
 	fetched      bool // one of them is shown samples of what is fetched
 	interests    [rules.NumKinds][]interest
 	suppressions []suppression
@@ -45,6 +46,7 @@ type activeRule struct {
 	ticker   rules.Ticker
 	sweeper  rules.Sweeper
 	selector rules.Selector
+	records  rules.RecordSelector
 	scratch  rules.Scratcher
 }
 
@@ -88,6 +90,7 @@ func compile(specs []rules.Spec, rs configs.Rules, suppressions []configs.Suppre
 		}
 		a.slot = len(set.active)
 		set.active = append(set.active, a)
+		set.keys = set.keys || spec.Needs.Has(rules.NeedKeys)
 		set.fetched = set.fetched || a.fetched()
 		for _, w := range spec.Watches {
 			set.interests[w.Kind] = append(set.interests[w.Kind], interest{a, w.By})
@@ -174,6 +177,7 @@ func (a *activeRule) bind(rule rules.Rule) {
 		a.sweeper, _ = rule.(rules.Sweeper)
 	}
 	a.selector, _ = rule.(rules.Selector)
+	a.records, _ = rule.(rules.RecordSelector)
 	a.scratch, _ = rule.(rules.Scratcher)
 }
 

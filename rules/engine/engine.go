@@ -30,6 +30,7 @@ type Engine struct {
 	specs             []rules.Spec
 	topics            *state.Topics
 	refusals          *state.Refusals
+	keys              *state.Keys
 	fetches           *state.FetchSessions
 	ring              *sink.Ring
 	sinks             []*sink.Queue
@@ -75,6 +76,9 @@ func New(o Options) (*Engine, error) {
 		limits: o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
 		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
 		shared: map[string]rules.Store{},
+	}
+	if e.keys = o.Keys; e.keys == nil {
+		e.keys = state.NewKeys(o.Topics, 0)
 	}
 	if e.now == nil {
 		e.now = time.Now
@@ -244,6 +248,7 @@ func (e *Engine) Stores() []StoreSize {
 		{"topics", e.topics.Len(), e.topics.Evicted()},
 		{"refusals", e.refusals.Len(), e.refusals.Evicted()},
 		watch,
+		{"keys", e.keys.Len(), e.keys.Evicted()},
 		{"fetch_sessions", e.fetches.Len(), e.fetches.Evicted()},
 	}
 	fixed := len(sizes)

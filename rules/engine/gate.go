@@ -36,6 +36,7 @@ type plan struct {
 	may    []bool       // for each of rules: whether enough is known to block
 	needs  rules.Needs  // of all rules together
 
+	keyed   keyedPlan
 	sampler sampler // of what this client writes to this topic, or fetches from it
 	written written // since that was told last
 	turns   turns   // that the topic had in a Fetch answer
@@ -136,6 +137,7 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 		g.judgePartition()
 	}
 	verdict := g.conclude(req)
+	g.returnKeys()
 	g.scanner.Release() // an idle session holds no output buffer, and no view of the request
 	return verdict
 }
@@ -202,7 +204,9 @@ func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
 	}
 	p := g.newPlan(string(name), known)
 	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
-		p.sampler, p.written, p.turns = before.sampler, before.written, before.turns
+		wanted := p.keyed.wanted
+		p.sampler, p.written, p.turns, p.keyed = before.sampler, before.written, before.turns, before.keyed
+		p.keyed.wanted = wanted
 	}
 	g.plans[p.topic.Name] = p
 	return p
@@ -214,13 +218,14 @@ func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 		p.topic = *known
 	}
 	for _, a := range g.client {
-		if !a.looksAt(g.id, name) || a.selector != nil && !g.wants(a, &p.topic) {
+		if !a.looksAt(g.id, name) || a.selector != nil && !g.answers(a, &p.topic, a.selector.Wants) {
 			continue
 		}
 		p.rules = append(p.rules, a)
+		p.keyed.wanted = p.keyed.wanted || a.spec.Needs.Has(rules.NeedKeys)
 		p.may = append(p.may, a.may(&p.topic))
 		p.needs |= a.spec.Needs
-		if a.record != nil && !g.batch.Fetched {
+		if a.record != nil && !g.batch.Fetched && (a.records == nil || g.answers(a, &p.topic, a.records.WantsRecords)) {
 			p.record = append(p.record, recordCall{a.record, a, &g.cases[a.slot]})
 		}
 		if a.sample != nil {
@@ -230,15 +235,16 @@ func (g *inspector) newPlan(name string, known *state.Topic) *plan {
 	return p
 }
 
-// wants asks the rule's Selector. One that panics is not called for the topic.
-func (g *inspector) wants(a *activeRule, t *rules.Topic) (yes bool) {
+// answers asks the rule whether it wants something of the topic. One that panics
+// does not.
+func (g *inspector) answers(a *activeRule, t *rules.Topic, wants func(*rules.Identity, *rules.Topic) bool) (yes bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.engine.panicked(a.spec.ID, r)
 			yes = false
 		}
 	}()
-	return a.selector.Wants(g.id, t)
+	return wants(g.id, t)
 }
 
 // looksAt says whether the rule looks at what this client, which it looks at, does

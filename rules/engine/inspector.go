@@ -26,7 +26,8 @@ type inspector struct {
 	// of the current request or answer
 	batch    rules.Batch // Fetched, set at construction, tells the direction
 	scanner  records.Scanner
-	inCharge *activeRule // whose code is running, for a panic
+	keys     *state.KeyBatch // lent while a request with keys is judged, else nil
+	inCharge *activeRule     // whose code is running, for a panic
 
 	batches, records int // that were looked at
 }
@@ -36,7 +37,7 @@ func (g *inspector) looks(a *activeRule) bool {
 	if g.batch.Fetched {
 		return a.fetched()
 	}
-	return a.request != nil || a.batch != nil || a.record != nil || a.sample != nil
+	return a.request != nil || a.batch != nil || a.record != nil || a.sample != nil || a.spec.Needs.Has(rules.NeedKeys)
 }
 
 // fetched says whether the rule is shown samples of what consumers fetch.

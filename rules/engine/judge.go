@@ -100,8 +100,9 @@ func (g *inspector) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 		}
 	}()
 	g.batch.Begin(h)
-	if len(p.record) > 0 || len(p.sample) > 0 && p.sampler.wants(h) {
-		if err := g.walk(p); err != nil {
+	keys := g.followKeys(p, h)
+	if len(p.record) > 0 || keys || len(p.sample) > 0 && p.sampler.wants(h) {
+		if err := g.walk(p, keys); err != nil {
 			return reasonOf(err)
 		}
 	}
@@ -112,6 +113,9 @@ func (g *inspector) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 		}
 	}
 	g.inCharge = nil
+	if keys {
+		g.settleKeys(p)
+	}
 	g.batches++
 	g.records += g.batch.Records
 	return ""
@@ -140,8 +144,10 @@ func (g *inspector) forget(p *plan) {
 	}
 }
 
-// walk calls the rules for every record of the batch that they look at.
-func (g *inspector) walk(p *plan) error {
+// walk calls the rules for every record of the batch that they look at, and
+// collects its keys. Those are views of the scanner's output, which lasts until
+// the next batch.
+func (g *inspector) walk(p *plan, keys bool) error {
 	n := 0
 	for r, ok := g.scanner.NextRecord(); ok; r, ok = g.scanner.NextRecord() {
 		n++
@@ -150,6 +156,9 @@ func (g *inspector) walk(p *plan) error {
 			call := &p.record[i]
 			g.inCharge = call.of
 			call.rule.Record(call.c, &g.batch, (*rules.Record)(r))
+		}
+		if keys && len(r.Key) > 0 && len(r.Key) <= maxKey {
+			g.keys.Add(g.batch.KeyHash((*rules.Record)(r)), r.Key)
 		}
 		if len(p.sample) > 0 {
 			if g.batch.Weight = p.sampler.take(); g.batch.Weight > 0 {

@@ -65,6 +65,26 @@ func (m *matcher) topic(id *rules.Identity, topic string) bool {
 	return true
 }
 
+// subject says whether the rule looks at whom and what a Watcher reports. A list
+// says nothing of a field that the subject leaves empty.
+func (m *matcher) subject(s *rules.Subject) bool {
+	for _, f := range [...]struct {
+		list *rules.Globs
+		name string
+	}{{&m.topics, s.Topic}, {&m.clients, s.ClientID}, {&m.principals, s.Principal}} {
+		if f.name != "" && !f.list.Match(f.name) {
+			return false
+		}
+	}
+	for i := range m.allow {
+		a := &m.allow[i]
+		if a.topic.Match(s.Topic) && a.client.Match(s.ClientID) && a.principal.Match(s.Principal) {
+			return false
+		}
+	}
+	return true
+}
+
 // suppression silences findings until a date.
 type suppression struct {
 	rule                            string // or *

@@ -19,6 +19,8 @@ type Options struct {
 	Specs []rules.Spec
 	// Topics is what is known of topics; the proxy fills it.
 	Topics *state.Topics
+	// Keys is how clients choose partitions; one of the usual size when nil.
+	Keys *state.Keys
 	// Sinks take the findings, besides the ring that Findings serves. The
 	// engine closes them.
 	Sinks []sink.Sink

@@ -73,7 +73,11 @@ func (e *Engine) finding(a *activeRule, r *rules.Report, at time.Time) rules.Fin
 	if f.Evidence == nil {
 		f.Evidence = rules.Evidence{}
 	}
-	f.Fingerprint = rules.Fingerprint(f.Rule, f.Cluster, &f.Subject, a.spec.FoldBy)
+	incident := f.Rule
+	if r.Aspect != "" {
+		incident += "/" + r.Aspect
+	}
+	f.Fingerprint = rules.Fingerprint(incident, f.Cluster, &f.Subject, a.spec.FoldBy)
 	return f
 }
 

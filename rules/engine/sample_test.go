@@ -76,6 +76,42 @@ func TestSamplesAreSpreadOverTheSecond(t *testing.T) {
 	}
 }
 
+// picky samples everything and looks at every record of one topic.
+type picky struct {
+	sampling
+	records int
+}
+
+func (p *picky) Record(*rules.Case, *rules.Batch, *rules.Record) { p.records++ }
+
+func (p *picky) WantsRecords(_ *rules.Identity, t *rules.Topic) bool { return t.Name == "users" }
+
+func TestRuleMayWantEveryRecordOfSomeTopics(t *testing.T) {
+	p := &picky{}
+	spec := p.spec()
+	spec.Needs |= rules.NeedRecords
+	spec.New = func(decode func(any) error) (rules.Rule, error) { return p, decode(&struct{}{}) }
+	b := newBench(t, []rules.Spec{spec}, nil)
+	g, blob := b.Gate(), batchOf(t, records.LZ4, valuesTo(100)...)
+	produce(t, g, "events", blob)
+	if p.records != 0 || len(p.seen) != rules.SamplesPerSecond+1 {
+		t.Errorf("events: %d records, %d samples", p.records, len(p.seen))
+	}
+	for range rules.SampleEvery {
+		produce(t, g, "users", blob)
+	}
+	if p.records != 100*rules.SampleEvery {
+		t.Errorf("users: %d records", p.records)
+	}
+	samples, walked := len(p.seen), b.counts["records"]
+	for range 3 { // without a sample it is not opened
+		produce(t, g, "events", batchOf(t, records.None, "a"))
+	}
+	if len(p.seen) != samples || b.counts["records"] != walked {
+		t.Errorf("%d samples, %d records walked", len(p.seen)-samples, b.counts["records"]-walked)
+	}
+}
+
 // A batch without a sample is counted and not opened: this one could not be.
 func TestBatchWithoutSamplesIsNotOpened(t *testing.T) {
 	s := &sampling{}

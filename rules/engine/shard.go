@@ -95,7 +95,7 @@ func (s *shard) take(env envelope) {
 	set := s.engine.live.Load()
 	s.tellGap(set, env.event.When())
 	for _, in := range set.interests[env.event.Kind()] {
-		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID {
+		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID || !in.rule.match.concerns(env.event) {
 			continue
 		}
 		k := keyed{in, s.statesOf(in), env.key}
@@ -165,6 +165,9 @@ func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watc
 func (s *shard) collect(set *ruleSet, a *activeRule, w *rules.Watch) {
 	reports, questions := w.Left()
 	for i := range reports {
+		if !a.match.subject(&reports[i].Subject) {
+			continue // events come from every client and topic
+		}
 		s.engine.deliver(set, s.engine.finding(a, &reports[i], w.Now))
 	}
 	s.asked = append(s.asked, questions...)

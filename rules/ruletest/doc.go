@@ -30,6 +30,10 @@
 //	shop aborts T pid=7/0
 //	shop reconnects
 //	shop produces orders/1: k{1..50}=v{#}     (50 records)
+//	shop produces orders by java: k{1..50}=v  (one request, split over partitions as that partitioner does; or: by turns)
+//	shop produces orders/1: long:{1..9}=v     (keys of eight bytes)
+//	shop saw orders: 12 partitions            (in Metadata; before its first request for a topic a client sees it by itself)
+//	admin adds partitions orders: 12 16       (before and after)
 //	shop asks orderz: 3 auto-create           (Metadata answered with that error)
 //	shop asks orderz                          (Metadata answered; the topic appears if it is new)
 //	shop lists orders                         (came up in a listing of the cluster)
@@ -50,6 +54,7 @@
 // A client that was not declared has its own name as client id and is a Java
 // client. A record is key=value and may carry {header:value}; null is null,
 // "" is empty, 0x0007 is those bytes, @name is the text of a section. After each `produces` stands
+// "" is empty, @name is the text of a section, 0x00ff stands for bytes. After each `produces` stands
 // what becomes of it, one line for each sentence:
 //
 //	=> allowed

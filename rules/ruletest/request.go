@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -90,6 +91,10 @@ func (r *request) option(key, value string) (err error) {
 // add reads TOPIC/PARTITION: RECORDS.
 func (r *request) add(s *stage, text string) {
 	s.t.Helper()
+	if topic, by, list, ok := byPartitioner(text); ok {
+		r.split(s, topic, by, list)
+		return
+	}
 	target, list, ok := strings.Cut(text, ":")
 	topic, number, slash := strings.Cut(target, "/")
 	n, err := strconv.ParseInt(number, 10, 32)
@@ -97,14 +102,27 @@ func (r *request) add(s *stage, text string) {
 		s.t.Fatalf("cannot read %q; want TOPIC/PARTITION: RECORDS", text)
 	}
 	p := part{topic: topic, partition: int32(n)}
-	for word := range strings.FieldsSeq(list) {
-		for _, word := range s.numbered(word) {
-			rec := s.record(word)
-			rec.OffsetDelta = int32(len(p.records))
-			p.records = append(p.records, rec)
-		}
+	for _, rec := range s.recordsOf(list) {
+		p.add(rec)
 	}
 	r.parts = append(r.parts, p)
+}
+
+// add appends a record to the batch.
+func (p *part) add(rec records.BuilderRecord) {
+	rec.OffsetDelta = int32(len(p.records))
+	p.records = append(p.records, rec)
+}
+
+// recordsOf reads a list of records.
+func (s *stage) recordsOf(list string) (all []records.BuilderRecord) {
+	s.t.Helper()
+	for word := range strings.FieldsSeq(list) {
+		for _, word := range s.numbered(word) {
+			all = append(all, s.record(word))
+		}
+	}
+	return all
 }
 
 // numbered gives a word once for each number in its {from..to}, which is what
@@ -154,6 +172,9 @@ func (s *stage) text(word string) []byte {
 		}
 		return []byte(strings.TrimRight(text, "\n"))
 	}
+	if number, ok := strings.CutPrefix(word, "long:"); ok {
+		return binary.BigEndian.AppendUint64(nil, uint64(s.number(number)))
+	}
 	if digits, ok := strings.CutPrefix(word, "0x"); ok {
 		b, err := hex.DecodeString(digits)
 		s.must(err)
@@ -172,6 +193,9 @@ func (s *stage) text(word string) []byte {
 // what was wanted.
 func (r *request) send(s *stage, wants []string) {
 	s.t.Helper()
+	for i := range r.parts {
+		s.metadata(r.client, r.parts[i].topic)
+	}
 	body := r.encode(s)
 	req := parse(s.t, r.version, body)
 	v := r.client.gate.Produce(r.client.identity, &req, s.now)

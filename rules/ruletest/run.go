@@ -113,6 +113,8 @@ type client struct {
 	fetched  *engine.FetchGate
 	producer int64
 	seq      map[string]int32
+	saw      map[string]int // partitions by topic, as in Metadata
+	turn     int            // of `by turns`
 }
 
 func (c *client) close() {

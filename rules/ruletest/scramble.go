@@ -50,6 +50,14 @@ func (s scrambler) Wants(id *rules.Identity, t *rules.Topic) bool {
 	return true
 }
 
+// WantsRecords passes the question on; a rule that does not choose wants all.
+func (s scrambler) WantsRecords(id *rules.Identity, t *rules.Topic) bool {
+	if rule, ok := s.rule.(rules.RecordSelector); ok {
+		return rule.WantsRecords(id, t)
+	}
+	return true
+}
+
 // NewScratch passes the call on.
 func (s scrambler) NewScratch() any {
 	if rule, ok := s.rule.(rules.Scratcher); ok {

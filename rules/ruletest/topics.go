@@ -56,6 +56,7 @@ func (s *stage) appear(c *client, ev rules.TopicAppeared) {
 func (s *stage) deleteTopic(c *client, words []string) {
 	topic := s.named(words)
 	s.setTopic(topic, "deleted")
+	s.engine.Keys().Forget(topic)
 	delete(s.ids, topic)
 	delete(s.appeared, topic)
 	s.emit(rules.TopicDeleted{At: s.now, Client: c.identity, Topic: topic})

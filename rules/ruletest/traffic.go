@@ -91,6 +91,8 @@ var verbs = map[string]func(*stage, *client, []string){
 	"alters":     (*stage).alterTopic,
 	"subscribes": (*stage).subscribe,
 	"reads":      (*stage).readTopic,
+	"saw":        (*stage).sawPartitions,
+	"adds":       (*stage).addPartitions,
 	"fetches":    (*stage).fetch,
 	"polls":      (*stage).poll,
 }
@@ -174,7 +176,8 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
-		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)), seq: map[string]int32{},
+		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)),
+		seq: map[string]int32{}, saw: map[string]int{},
 	}
 }
 

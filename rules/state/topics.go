@@ -28,12 +28,15 @@ type Topics struct {
 	byID   map[[16]byte]*topicEntry
 	ring   []*topicEntry // every entry, for the clock
 	hand   int
+	untold int // entries that nobody was told of
+	teller int // where Untold goes on in ring
 }
 
 type topicEntry struct {
 	topic atomic.Pointer[Topic] // what it points to never changes
 	used  atomic.Bool           // since the hand passed last
 	slot  int                   // in ring; guarded by Topics.mu
+	told  bool                  // see Topics.Tell; guarded by Topics.mu
 }
 
 // NewTopics makes a store of at most limit topics; 0 means DefaultTopics.
@@ -156,6 +159,66 @@ func (t *Topics) Delete(name string) {
 	}
 }
 
+// Tell notes that whoever follows topics is told of this one, and says whether it
+// is news to them: each topic is once, and again when it has another id or was
+// deleted in between.
+func (t *Topics) Tell(name string) (news bool) {
+	t.mu.RLock()
+	e := t.byName[name]
+	news = e != nil && !e.told
+	t.mu.RUnlock()
+	if !news {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tell(t.byName[name])
+}
+
+// Untold gives at most limit topics that nobody was told of yet, and notes that
+// they are told now.
+func (t *Topics) Untold(limit int) (news []Topic) {
+	t.mu.RLock()
+	untold := t.untold
+	t.mu.RUnlock()
+	if untold == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range t.ring {
+		if t.untold == 0 || len(news) == limit {
+			break
+		}
+		e := t.ring[t.teller%len(t.ring)]
+		t.teller = (t.teller + 1) % len(t.ring)
+		if t.tell(e) {
+			news = append(news, *e.topic.Load())
+		}
+	}
+	return news
+}
+
+// TellAgain makes every topic news once more, for followers who were not there.
+func (t *Topics) TellAgain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.ring {
+		e.told = false
+	}
+	t.untold, t.teller = len(t.ring), 0
+}
+
+// tell says whether the topic was untold, and makes it told.
+func (t *Topics) tell(e *topicEntry) bool {
+	if e == nil || e.told {
+		return false
+	}
+	e.told = true
+	t.untold--
+	return true
+}
+
 // Len is the number of topics known.
 func (t *Topics) Len() int {
 	t.mu.RLock()
@@ -213,6 +276,10 @@ func (t *Topics) update(name string, change func(Topic) Topic) {
 	e.topic.Store(&after)
 	if before.ID != after.ID && t.byID[before.ID] == e {
 		delete(t.byID, before.ID)
+		if e.told {
+			e.told = false
+			t.untold++
+		}
 	}
 	if after.ID != ([16]byte{}) {
 		t.byID[after.ID] = e
@@ -228,6 +295,7 @@ func (t *Topics) add(name string) *topicEntry {
 	e := &topicEntry{slot: len(t.ring)}
 	t.byName[name] = e
 	t.ring = append(t.ring, e)
+	t.untold++
 	return e
 }
 
@@ -250,6 +318,7 @@ func (t *Topics) remove(e *topicEntry) {
 	if t.byID[topic.ID] == e {
 		delete(t.byID, topic.ID)
 	}
+	t.tell(e) // nobody needs to be told any more
 	last := len(t.ring) - 1
 	t.ring[e.slot] = t.ring[last]
 	t.ring[e.slot].slot = e.slot

@@ -217,3 +217,70 @@ func TestLearnSaysWhatIsNews(t *testing.T) {
 		t.Error("a topic without a name is news")
 	}
 }
+
+// names gives the names of topics in any order.
+func names(topics []state.Topic) map[string]bool {
+	out := map[string]bool{}
+	for _, t := range topics {
+		out[t.Name] = true
+	}
+	return out
+}
+
+func TestEachTopicIsToldOnce(t *testing.T) {
+	s := state.NewTopics(0)
+	if s.Tell("users") || len(s.Untold(10)) != 0 {
+		t.Error("told of a topic that is not known")
+	}
+	s.Import([]state.Topic{{Name: "saved"}})
+	s.Learn("users", [16]byte{}, 3)
+	s.Learn("orders", [16]byte{2}, 3)
+	if !s.Tell("users") || s.Tell("users") {
+		t.Error("users is not told just once")
+	}
+	if diff := cmp.Diff(map[string]bool{"saved": true, "orders": true}, names(s.Untold(10))); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.Untold(10); len(got) != 0 {
+		t.Errorf("told again: %v", got)
+	}
+	s.Learn("users", [16]byte{1}, 3) // it has had that id all along
+	s.Learn("orders", [16]byte{2}, 6)
+	if s.Tell("users") || s.Tell("orders") {
+		t.Error("a topic is news although it is the same")
+	}
+	s.Learn("orders", [16]byte{3}, 6)
+	if !s.Tell("orders") || s.Tell("orders") {
+		t.Error("a topic that was made anew is no news")
+	}
+	s.Delete("users")
+	s.Learn("users", [16]byte{}, 1)
+	if diff := cmp.Diff(map[string]bool{"users": true}, names(s.Untold(10))); diff != "" {
+		t.Error(diff)
+	}
+	s.TellAgain()
+	s.Delete("saved")
+	if diff := cmp.Diff(map[string]bool{"users": true, "orders": true}, names(s.Untold(10))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUntoldComesInPieces(t *testing.T) {
+	s := state.NewTopics(50)
+	for i := range 120 { // some are forgotten before anybody is told
+		s.Learn(fmt.Sprint("topic-", i), [16]byte{}, 1)
+	}
+	got := map[string]bool{}
+	for _, want := range []int{20, 20, 10, 0} {
+		piece := s.Untold(20)
+		if len(piece) != want {
+			t.Errorf("%d topics, want %d", len(piece), want)
+		}
+		for name := range names(piece) {
+			got[name] = true
+		}
+	}
+	if len(got) != 50 {
+		t.Errorf("%d topics told", len(got))
+	}
+}

@@ -24,17 +24,19 @@ docs:
 
 rules: protocol/records protocol
 rules/state: rules
-rules/builtin: rules rules/state
+rules/format:
+rules/builtin: rules rules/state rules/format
 rules/sink: rules configs
 rules/engine: rules rules/state rules/sink protocol protocol/records configs
 rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/records protocol/wire configs
 
 proxy/tap:
 proxy/embedded:
+proxy/registry: rules rules/state configs
 proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine proxy/tap configs
 proxy/admin: rules rules/state rules/sink proxy/tap configs
 
-cmd/warder: configs docs protocol protocol/records rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded
+cmd/warder: configs docs protocol protocol/records rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
 
 test/house:
 test/fakebroker:
