@@ -13,12 +13,13 @@ import (
 
 // scenario is run by every client, direct and through warder; both runs must return the same result.
 type scenario struct {
-	name   string
-	needs  []string // capabilities
-	direct func() M // connection without warder; default: plaintext to the three brokers
-	warder func(ctx context.Context) (M, error)
-	modes  []string // default both, and results compared
-	run    func(s *side) any
+	name    string
+	needs   []string       // capabilities
+	cluster *kafka.Cluster // default: the three brokers
+	direct  func() M       // connection without warder; default: plaintext to the cluster
+	warder  func(ctx context.Context) (M, error)
+	modes   []string // default both, and results compared
+	run     func(s *side) any
 }
 
 // threeDirect is a plaintext connection to the three brokers.
@@ -124,10 +125,13 @@ func (sc scenario) one(ctx context.Context, name, mode string) (result, skip str
 }
 
 func (sc scenario) side(ctx context.Context, name, mode string) (*side, error) {
-	s := &side{ctx: ctx, scenario: sc.name, client: name, mode: mode}
+	s := &side{ctx: ctx, cluster: sc.cluster, scenario: sc.name, client: name, mode: mode}
+	if s.cluster == nil {
+		s.cluster = w.three
+	}
 	var err error
 	if mode == "direct" {
-		s.conn = threeDirect()
+		s.conn = M{"bootstrap": s.cluster.Bootstrap(kafka.Plaintext)}
 		if sc.direct != nil {
 			s.conn = sc.direct()
 		}

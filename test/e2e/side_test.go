@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"warder/test/e2e/driver"
+	"warder/test/e2e/kafka"
 )
 
 // M is a JSON object.
@@ -20,6 +21,7 @@ type M = map[string]any
 // into an error, so that scenarios read as what happens.
 type side struct {
 	ctx      context.Context
+	cluster  *kafka.Cluster
 	scenario string
 	client   string
 	mode     string // "direct" or "warder"
@@ -120,7 +122,17 @@ func (s *side) create(name string, partitions, replication int, configs M) strin
 		s.fail("creating %s: %w", name, err)
 	}
 	s.settled(name, partitions, replication)
+	s.led(name)
 	return name
+}
+
+// led waits until the leaders of a new topic know their office. What the client was told is another broker's word: of two batches that are under way to a
+// leader when it learns, it may refuse the first and take the second, and an idempotent producer that tries the first again is out of sequence for good.
+func (s *side) led(topic string) {
+	brokers := M{"bootstrap": s.cluster.Bootstrap(kafka.Plaintext)}
+	s.until("the leaders of "+topic, 30*time.Second, func() error {
+		return w.admin.Call(s.ctx, "list_offsets", M{"conn": brokers, "topic": topic}, nil)
+	})
 }
 
 // settled waits until the client sees the topic whole, and gives it as it was seen: a second look may be at a broker that is behind.
