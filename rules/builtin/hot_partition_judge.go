@@ -24,6 +24,7 @@ type hotSuspect struct {
 	keys     *state.Heavy // nil while it is calm
 	samples  int          // that keys was shown
 	revealed bool         // keys have their own names
+	reader   hotReader    // who is farthest behind in it
 }
 
 // Sweep ends the windows that are over.
@@ -82,7 +83,11 @@ func (h *hotPartition) judge(w *rules.Watch, t *hotTopic) {
 	}
 	for _, s := range t.suspects {
 		if s.hot >= h.Windows && (s.told.IsZero() || w.Now.Sub(s.told) >= hotTellEvery) {
-			w.Report(h.report(t, s))
+			report := h.report(t, s)
+			if h.lags(s, w.Now) {
+				s.reader.addLag(&report)
+			}
+			w.Report(report)
 			s.told, s.windows, s.taken, s.next, s.whole = w.Now, 0, 0, 0, 0
 		}
 		if s.keys != nil {

@@ -75,6 +75,14 @@ func (s *hotTraffic) topicOf(t *rules.Topic) *hotTopic {
 	return topic
 }
 
+// find gives the traffic of a topic, nil when nothing is known of it.
+func (s *hotTraffic) find(topic string) *hotTopic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, _ := s.topics.Peek(topic)
+	return t
+}
+
 // all gives every topic, the longest unused first.
 func (s *hotTraffic) all() []*hotTopic {
 	s.mu.Lock()
