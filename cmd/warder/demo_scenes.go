@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"warder/proxy/embedded"
@@ -77,9 +78,9 @@ func demoActs(scenes []demoScene) []*demoAct {
 
 // demoTopics are the shop's topics and those of all scenes.
 func demoTopics(scenes []demoScene) []embedded.Topic {
-	topics := shopTopics
+	topics := slices.Clone(shopTopics)
 	for _, s := range scenes {
-		topics = append(topics[:len(topics):len(topics)], s.topics...)
+		topics = append(topics, s.topics...)
 	}
 	return topics
 }
