@@ -66,9 +66,9 @@ bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: docs
-docs: ## generated files: docs/reference, configs/schema.json
+docs: ## generated files: docs/reference, configs/schema.json, the rules in README.md
 	go test ./configs -run 'TestSchemaIsFresh|TestReferenceIsFresh' -update
-	go test ./test/house -run TestReferencePagesAreFresh -update
+	go test ./test/house -run 'TestReferencePagesAreFresh|TestReadmeListsTheRules' -update
 
 .PHONY: fixtures
 fixtures: ## message definitions and frames out of the kafka-clients jars; needs Maven

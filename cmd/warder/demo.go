@@ -1,18 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"warder/proxy/embedded"
-	"warder/rules/sink"
 )
 
-// demoPlay is how a demo is played; tests play it quickly, and with rules that do not refuse.
+// demoPlay is how a demo is played; tests play it quickly, and in part.
 type demoPlay struct {
-	action string        // what the rules that the demo shows do
+	scenes []demoScene
 	every  time.Duration // between rounds of mistakes
 }
 
@@ -24,13 +26,14 @@ type demo struct {
 	opts     demoOptions
 	how      demoPlay
 	stage    *demoStage
+	print    *demoPrinter
 	warder   *demoWarder
-	outcomes []demoOutcome
+	outcomes []*demoOutcome
 }
 
 // runDemo is `warder demo`: it returns errDemoMissing when something expected was missing.
 func runDemo(ctx context.Context, o demoOptions) error {
-	return playDemo(ctx, o, demoPlay{action: "block", every: 10 * time.Second})
+	return playDemo(ctx, o, demoPlay{scenes: demoScenes(), every: 10 * time.Second})
 }
 
 // playDemo starts embedded brokers, warder in front of them and a shop that works through it, plays every act once,
@@ -38,12 +41,12 @@ func runDemo(ctx context.Context, o demoOptions) error {
 func playDemo(ctx context.Context, o demoOptions, play demoPlay) (err error) {
 	began := time.Now()
 	whole := context.WithoutCancel(ctx) // what has begun is ended in order, also after Ctrl-C
-	cluster, err := embedded.Start(ctx, embedded.Options{Brokers: 3, Topics: demoTopics})
+	cluster, err := embedded.Start(ctx, embedded.Options{Brokers: 3, Topics: demoTopics(play.scenes)})
 	if err != nil {
 		return err
 	}
 	defer cluster.Close()
-	cfg, err := demoConfig(o, cluster.Bootstrap(), play.action)
+	cfg, err := demoConfig(o, cluster.Bootstrap(), play.scenes)
 	if err != nil {
 		return err
 	}
@@ -52,9 +55,13 @@ func playDemo(ctx context.Context, o demoOptions, play demoPlay) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	d := &demo{opts: o, how: play, warder: w, stage: &demoStage{
-		shop: &demoShop{bootstrap: w.bootstrap}, cluster: cluster, found: w.found, print: &demoPrinter{out: o.stdout, colour: o.colour},
-	}}
+	d := &demo{
+		opts: o, how: play, warder: w, print: &demoPrinter{out: o.stdout, colour: o.colour},
+		stage: &demoStage{shop: &demoShop{bootstrap: w.bootstrap}, cluster: cluster, found: w.found},
+	}
+	for _, act := range demoActs(play.scenes) {
+		d.outcomes = append(d.outcomes, &demoOutcome{act: act})
+	}
 	if err := d.stage.shop.open(ctx); err != nil {
 		return err
 	}
@@ -77,46 +84,69 @@ func (d *demo) run(ctx context.Context, began time.Time) error {
 }
 
 func (d *demo) introduce() {
-	p := d.stage.print
+	p := d.print
 	p.line(p.ink(inkBold, "warder demo"))
 	p.line("")
 	p.field("brokers", d.stage.cluster.Bootstrap()+"  embedded, Kafka-compatible")
 	p.field("warder", d.warder.bootstrap+"  point a client of your own here")
 	p.field("page", "http://"+d.warder.admin+"/")
-	p.field("rules", demoRules(d.how.action))
-	p.field("shop", "checkout writes orders, billing reads them as a group and writes payments, signup keeps users up to date; users is compacted")
+	p.field("shop", "checkout writes orders, billing reads them as a group and writes payments, signup keeps users up to date; users is compacted. It does nothing wrong. Others do:")
+	p.field("acts", "each shows what a client does and how that comes about, what its developer sees, and what the operator of warder sees: time, severity, rule, action, and the finding")
+	p.field("rules", "as below `rules:` in a file; windows and numbers are made small, so that nobody has to wait")
+	for _, line := range demoRules(d.how.scenes) {
+		p.field("", line)
+	}
 }
 
 // firstRound plays every act once, with all there is to see.
 func (d *demo) firstRound(ctx context.Context) {
-	acts := demoActs()
-	d.outcomes = make([]demoOutcome, len(acts))
-	for i := range acts {
-		act := &acts[i]
-		d.outcomes[i].act = act
+	background := d.begin(ctx)
+	defer background.Wait()
+	for i, o := range d.outcomes {
 		if ctx.Err() != nil {
-			continue
+			break
 		}
-		p := d.stage.print
-		p.heading(i+1, len(acts), act.client+": "+act.does)
-		p.field("", act.because)
-		p.line("")
-		d.play(ctx, &d.outcomes[i])
-		d.showFinding(&d.outcomes[i])
-		if act.after != nil && d.outcomes[i].missing() == nil {
-			d.outcomes[i].err = act.after(ctx, d.stage)
+		d.print.heading(i+1, len(d.outcomes), o.act.rule+"  "+o.act.client+": "+o.act.does)
+		d.print.field("", o.act.because)
+		if o.began != nil {
+			<-o.began
+			_, _ = o.printed.WriteTo(d.print.out)
+		} else {
+			d.play(ctx, o, d.print)
 		}
-		if err := d.outcomes[i].err; err != nil {
-			p.field("failed", p.ink(inkRed, err.Error()))
+		d.showFinding(o)
+		if o.act.after != nil && o.missing() == nil {
+			o.err = o.act.after(ctx, d.stage.of(o.act, d.print))
+		}
+		if o.err != nil {
+			d.print.field("failed", d.print.ink(inkRed, o.err.Error()))
 		}
 	}
 }
 
-// play plays an act once and updates its outcome.
-func (d *demo) play(ctx context.Context, o *demoOutcome) {
+// begin plays all acts that are played once, side by side. What they print waits until their turn comes.
+func (d *demo) begin(ctx context.Context) *sync.WaitGroup {
+	var background sync.WaitGroup
+	for _, o := range d.outcomes {
+		if !o.act.once {
+			continue
+		}
+		began := make(chan struct{})
+		o.began, o.printed = began, &bytes.Buffer{}
+		background.Go(func() {
+			defer close(began)
+			d.play(ctx, o, &demoPrinter{out: o.printed, colour: d.print.colour})
+		})
+	}
+	return &background
+}
+
+// play plays an act and updates its outcome.
+func (d *demo) play(ctx context.Context, o *demoOutcome, p *demoPrinter) {
 	ctx, cancel := context.WithTimeout(ctx, 3*demoPatience)
 	defer cancel()
-	refused, err := o.act.play(ctx, d.stage)
+	st := d.stage.of(o.act, p)
+	refused, err := o.act.play(ctx, st)
 	if ctx.Err() != nil && err != nil && o.times > 0 {
 		return // ended by Ctrl-C while repeating: the earlier plays count
 	}
@@ -127,11 +157,11 @@ func (d *demo) play(ctx context.Context, o *demoOutcome) {
 	if err != nil {
 		o.err = err
 	}
-	o.finding = d.stage.finding(ctx, o.act, refused)
+	o.finding = st.finding(ctx, refused)
 }
 
 func (d *demo) showFinding(o *demoOutcome) {
-	p := d.stage.print
+	p := d.print
 	if o.finding == nil {
 		p.field("operator", "Nothing was found.")
 		return
@@ -142,9 +172,9 @@ func (d *demo) showFinding(o *demoOutcome) {
 	p.field("", f.Advice)
 }
 
-// furtherRounds repeats the acts, one line each, until the time is over.
+// furtherRounds repeats the acts that can be, one line each, until the time is over.
 func (d *demo) furtherRounds(ctx context.Context, began time.Time) {
-	p := d.stage.print
+	p := d.print
 	if d.opts.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, began.Add(d.opts.duration))
@@ -154,96 +184,16 @@ func (d *demo) furtherRounds(ctx context.Context, began time.Time) {
 		return
 	}
 	p.line("")
-	p.field("", fmt.Sprintf("The shop goes on working, and the mistakes come again every %s. Ctrl-C ends the demo.", d.how.every))
-	p.quiet = true
-	defer func() { p.quiet = false }()
+	p.line(fmt.Sprintf("  The shop goes on working, and what takes no time comes again every %s. Ctrl-C ends the demo.", d.how.every))
 	for pause(ctx, d.how.every) {
-		for i := range d.outcomes {
-			o := &d.outcomes[i]
-			d.play(ctx, o)
+		for _, o := range d.outcomes {
+			if o.act.once {
+				continue
+			}
+			d.play(ctx, o, &demoPrinter{out: io.Discard})
 			if ctx.Err() == nil {
 				p.line(fmt.Sprintf("  %s  %s: %s: %s", clock(time.Now()), o.act.client, o.act.does, o.result()))
 			}
 		}
 	}
-}
-
-// conclude writes the table.
-func (d *demo) conclude() error {
-	p := d.stage.print
-	rows := [][]string{{"what was done", "expected", "found", ""}}
-	var ok []bool
-	var missing []error
-	add := func(done, expected, found string, err error) {
-		verdict := "ok"
-		if err != nil {
-			verdict = "MISSING"
-			missing = append(missing, fmt.Errorf("%s: %w", done, err))
-		}
-		rows = append(rows, []string{done, expected, found, verdict})
-		ok = append(ok, err == nil)
-	}
-	for i := range d.outcomes {
-		o := &d.outcomes[i]
-		o.finding = d.stage.look(o.act) // also what came late, where nothing was expected
-		add(o.act.client+": "+o.act.does, o.act.expected(), o.result(), o.missing())
-	}
-	s := d.stage.shop
-	add(fmt.Sprintf("shop: %d orders, %d payments, %d users", s.orders.Load(), s.payments.Load(), s.users.Load()),
-		"all stored", map[bool]string{true: "all stored", false: "not all stored"}[s.problem() == nil], s.problem())
-	p.line("")
-	p.table(rows, ok)
-	p.line("")
-	if others := d.others(); others > 0 {
-		p.line(fmt.Sprintf("  %d further findings; see http://%s/ while a demo runs", others, d.warder.admin))
-	}
-	for _, err := range missing {
-		p.line("  " + p.ink(inkRed, err.Error()))
-	}
-	if len(missing) > 0 {
-		return errDemoMissing
-	}
-	p.line("  " + p.ink(inkGreen, "Everything expected was found."))
-	return nil
-}
-
-// others counts the findings that belong to no act.
-func (d *demo) others() int {
-	n := 0
-	for _, f := range d.stage.found.Query(sink.Query{}) {
-		belongs := false
-		for i := range d.outcomes {
-			q := d.outcomes[i].act.query()
-			belongs = belongs || q.Match(&f)
-		}
-		if !belongs {
-			n++
-		}
-	}
-	return n
-}
-
-func (a *demoAct) expected() string { return demoWords(a.refused, a.rule, a.found) }
-
-// result says in the words of expected what became of the act.
-func (o *demoOutcome) result() string {
-	if o.times == 0 {
-		return "not played"
-	}
-	text := demoWords(o.refused > 0, o.act.rule, o.finding != nil)
-	if o.times > 1 {
-		text += fmt.Sprintf(" (%d times)", o.times)
-	}
-	return text
-}
-
-func demoWords(refused bool, rule string, found bool) string {
-	text := "stored"
-	if refused {
-		text = "refused"
-	}
-	if found {
-		return text + ", finding " + rule
-	}
-	return text + ", no finding"
 }

@@ -20,7 +20,7 @@ func (a *app) demoCommand() *cobra.Command {
 	o := demoOptions{stdout: a.stdout, stderr: a.stderr, colour: a.colour}
 	c := &cobra.Command{
 		Use: "demo", Short: "see it at work, without a Kafka", Args: usage(cobra.NoArgs),
-		Long: "Starts an embedded Kafka-compatible broker, warder in front of it, and sample\nproducers and consumers that misbehave in turn. Findings are printed as they\ncome; the end is a table of what was done and what was found. The exit status is\n1 if something that should have been found was not.",
+		Long: "Starts an embedded Kafka-compatible broker, warder in front of it, and sample\nproducers and consumers that misbehave in turn: every rule that reads records is\nshown at work, beside traffic that looks alike and is fine. The end is a table of\nwhat was done and what was found. The exit status is 1 if something that should\nhave been found was not.",
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), o) },
 	}
 	c.Flags().DurationVar(&o.duration, "duration", 0, "how long; without it until Ctrl-C")

@@ -9,7 +9,7 @@ import (
 )
 
 // demoWidth is the width that the demo writes for, in columns.
-const demoWidth = 100
+const demoWidth = 110
 
 // demoIndent is the column where text begins beside its label.
 const demoIndent = 14
@@ -18,7 +18,6 @@ const demoIndent = 14
 type demoPrinter struct {
 	out    io.Writer
 	colour bool
-	quiet  bool // swallow fields: the act is only repeated
 }
 
 const (
@@ -41,14 +40,11 @@ func (p *demoPrinter) line(text string) { fmt.Fprintln(p.out, text) }
 // heading begins an act.
 func (p *demoPrinter) heading(n, of int, text string) {
 	p.line("")
-	p.line(p.ink(inkBold, fmt.Sprintf("%d of %d  %s", n, of, text)))
+	p.line(p.ink(inkBold, fmt.Sprintf("  %-*s%s", demoIndent-2, fmt.Sprintf("%d of %d", n, of), text)))
 }
 
 // field writes text, wrapped, with a label before its first line.
 func (p *demoPrinter) field(label, text string) {
-	if p.quiet {
-		return
-	}
 	for i, l := range wrap(text, demoWidth-demoIndent) {
 		if i > 0 {
 			label = ""

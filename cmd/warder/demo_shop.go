@@ -14,12 +14,8 @@ import (
 	"warder/proxy/embedded"
 )
 
-// demoTopics are the shop's topics. users has one partition, so that what happens to a key can be followed by eye.
-var demoTopics = []embedded.Topic{
-	{Name: "orders", Partitions: 6},
-	{Name: "payments", Partitions: 3},
-	{Name: "users", Partitions: 1, Configs: map[string]string{"cleanup.policy": "compact"}},
-}
+// shopTopics are what the shop works with.
+var shopTopics = []embedded.Topic{{Name: "orders", Partitions: 6}, {Name: "payments", Partitions: 3}, compactedTopic("users")}
 
 // demoUsers are written once at the start; demoBusyUsers of them are written again and again by the shop's normal work,
 // the others belong to the acts of the demo.

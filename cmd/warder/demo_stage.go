@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,25 +22,96 @@ type demoStage struct {
 	shop    *demoShop
 	cluster *embedded.Cluster
 	found   *sink.Ring
+	act     *demoAct
 	print   *demoPrinter
 }
 
+// of gives the stage to an act, which prints to p.
+func (st *demoStage) of(act *demoAct, p *demoPrinter) *demoStage {
+	own := *st
+	own.act, own.print = act, p
+	return &own
+}
+
+// playWrite lets a client write some records.
+func playWrite(client string, all ...*kgo.Record) func(context.Context, *demoStage) (bool, error) {
+	return func(ctx context.Context, st *demoStage) (bool, error) { return st.write(ctx, client, all) }
+}
+
+// write writes records as an ordinary franz-go program would, and says what its developer sees of it.
+func (st *demoStage) write(ctx context.Context, client string, all []*kgo.Record, opts ...kgo.Opt) (refused bool, err error) {
+	err = st.prepare(ctx, client, all, opts...)
+	var code *kerr.Error
+	switch {
+	case err == nil:
+		st.stored(len(all))
+		return false, nil
+	case !errors.As(err, &code):
+		return false, fmt.Errorf("write to %s: %w", all[0].Topic, err) // the broker or warder is not there: no verdict
+	}
+	message, messageErr := st.errorMessage(ctx, client, all[0])
+	if messageErr != nil {
+		return true, messageErr
+	}
+	return true, st.refusal(code, message)
+}
+
+// prepare writes records without a word.
+func (st *demoStage) prepare(ctx context.Context, client string, all []*kgo.Record, opts ...kgo.Opt) error {
+	cl, err := st.shop.client(client, opts...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	// Clones, since a record that has been written knows its partition and offset, and acts are played again.
+	batch := make([]*kgo.Record, len(all))
+	for i, r := range all {
+		batch[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
+	}
+	return cl.ProduceSync(ctx, batch...).FirstErr()
+}
+
+// stored says that nothing shows in the client.
+func (st *demoStage) stored(n int) {
+	text := "The write succeeded."
+	if n > 1 {
+		text = fmt.Sprintf("All %d writes succeeded.", n)
+	}
+	st.print.field("developer", text)
+}
+
+// refusal shows the two things that libraries make of an answer, at length in the act that has most room.
+func (st *demoStage) refusal(code error, message string) error {
+	if message == "" {
+		return fmt.Errorf("the answer carries no message, only %w", code)
+	}
+	var known *kerr.Error
+	if st.act.after == nil && errors.As(code, &known) { // in short
+		st.print.field("developer", known.Message+": "+message)
+		return nil
+	}
+	st.print.field("developer", code.Error())
+	st.print.field("", "and, where the library shows the text (Java does, franz-go does not):")
+	st.print.field("", message)
+	return nil
+}
+
 // errorMessage makes the same mistake once more, by hand, and returns the error_message of the answer (Produce v8+),
-// which franz-go reads but does not show.
-func (st *demoStage) errorMessage(ctx context.Context, client, topic, key string) (string, error) {
+// which franz-go reads but does not show. The topic has one partition.
+func (st *demoStage) errorMessage(ctx context.Context, client string, r *kgo.Record) (string, error) {
 	cl, err := st.shop.client(client)
 	if err != nil {
 		return "", err
 	}
 	defer cl.Close()
-	topics, err := kadm.NewClient(cl).ListTopics(ctx, topic)
+	topics, err := kadm.NewClient(cl).ListTopics(ctx, r.Topic)
 	if err != nil {
-		return "", fmt.Errorf("read metadata of %s: %w", topic, err)
+		return "", fmt.Errorf("read metadata of %s: %w", r.Topic, err)
 	}
-	t := topics[topic]
+	t := topics[r.Topic]
 	b := records.NewBuilder(records.None)
 	b.BaseTimestamp = time.Now().UnixMilli()
-	batch, err := b.Add([]byte(key), nil).AppendBatch(nil)
+	batch, err := b.Add(r.Key, r.Value).AppendBatch(nil)
 	if err != nil {
 		return "", err
 	}
@@ -116,13 +189,13 @@ func (st *demoStage) compacted(ctx context.Context, key string) (string, error) 
 	return value, nil
 }
 
-// finding waits until the act's rule has reported something about its client or topic, and returns that. It does not wait where
-// nothing must be reported, nor where the write was not refused as it should be.
-func (st *demoStage) finding(ctx context.Context, act *demoAct, refused bool) *rules.Finding {
-	if act.found && refused == act.refused {
-		waitUntil(ctx, demoPatience, func() bool { return st.look(act) != nil })
+// finding waits until the act's rule has reported something about its client or topic, and returns that. It does not
+// wait where nothing must be reported, nor where the act did not end as it should have.
+func (st *demoStage) finding(ctx context.Context, refused bool) *rules.Finding {
+	if st.act.found && refused == st.act.refused {
+		waitUntil(ctx, demoPatience, func() bool { return st.look(st.act) != nil })
 	}
-	return st.look(act)
+	return st.look(st.act)
 }
 
 // look returns the newest finding that belongs to the act, nil when there is none.

@@ -12,16 +12,17 @@ import (
 	"go.uber.org/goleak"
 )
 
-// demoForTest plays the acts on free ports, for one round unless duration is 0, with this action of the rules.
-func demoForTest(ctx context.Context, out io.Writer, duration time.Duration, action string) error {
+// demoForTest plays scenes on free ports, for one round unless duration is 0.
+func demoForTest(ctx context.Context, out io.Writer, duration time.Duration, scenes ...demoScene) error {
 	o := demoOptions{duration: duration, listen: "127.0.0.1:0", admin: "127.0.0.1:0", stdout: out, stderr: out}
-	return playDemo(ctx, o, demoPlay{action: action, every: time.Millisecond})
+	return playDemo(ctx, o, demoPlay{scenes: scenes, every: time.Millisecond})
 }
 
-func TestDemoShowsTheBlockedTombstone(t *testing.T) {
+// TestDemoShowsEveryRule plays all scenes: each act ends as expected, and warder finds nothing beyond that.
+func TestDemoShowsEveryRule(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var out bytes.Buffer
-	if err := demoForTest(t.Context(), &out, time.Nanosecond, "block"); err != nil {
+	if err := demoForTest(t.Context(), &out, time.Nanosecond, demoScenes()...); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	text := strings.Join(strings.Fields(out.String()), " ") // without the wrapping
@@ -31,13 +32,20 @@ func TestDemoShowsTheBlockedTombstone(t *testing.T) {
 		" tombstone block",
 		"Key u-7 is still there after compaction: {\"name\":\"Grace\"",
 		"key u-8 is gone, and nobody was told",
-		"refused, finding tombstone refused, finding tombstone ok",
-		"stored, no finding stored, no finding ok",
 		"all stored all stored ok",
 		"Everything expected was found.",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the demo does not show %q", want)
+		}
+	}
+	if strings.Contains(text, "further findings") {
+		t.Error("there are findings that belong to no act")
+	}
+	for _, act := range demoActs(demoScenes()) {
+		want := act.rule + " " + act.client + ": " + act.does + " " + act.expected() + " " + act.expected() + " ok"
+		if !strings.Contains(text, want) {
+			t.Errorf("the table does not say %q", want)
 		}
 	}
 	if t.Failed() {
@@ -48,7 +56,9 @@ func TestDemoShowsTheBlockedTombstone(t *testing.T) {
 // With the rule only alerting nothing is refused, and the demo must say so and fail.
 func TestDemoTellsWhatIsMissing(t *testing.T) {
 	var out bytes.Buffer
-	if err := demoForTest(t.Context(), &out, time.Nanosecond, "alert"); !errors.Is(err, errDemoMissing) {
+	alerting := sceneTombstone()
+	alerting.config = strings.Replace(alerting.config, "block", "alert", 1)
+	if err := demoForTest(t.Context(), &out, time.Nanosecond, alerting); !errors.Is(err, errDemoMissing) {
 		t.Errorf("got %v, want errDemoMissing", err)
 	}
 	for _, want := range []string{"MISSING", "refused 0 of 1 times"} {
@@ -74,18 +84,22 @@ func (c *cutAt) Write(p []byte) (int, error) {
 }
 
 func TestInterruptedDemoEndsInOrder(t *testing.T) {
-	for text, want := range map[string]string{
-		"1 of 3":                                "MISSING",                        // in the first act
-		"The shop goes on":                      "Everything expected was found.", // after the first round
-		"u-7 of compacted topic users: refused": "(2 times)",                      // while repeating; the first line of a further round
+	for _, tc := range []struct {
+		name, text, want string
+		scenes           []demoScene
+	}{
+		{"in the first act", "1 of 3", "MISSING", []demoScene{sceneTombstone()}},
+		{"while acts go on in the background", "1 of ", "MISSING", demoScenes()},
+		{"after the first round", "The shop goes on", "Everything expected was found.", []demoScene{sceneTombstone()}},
+		{"in a further round", "on compacted topic users: refused", "(2 times)", []demoScene{sceneTombstone()}},
 	} {
-		t.Run(text, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			defer goleak.VerifyNone(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			out := &cutAt{text: text, cancel: cancel}
-			err := demoForTest(ctx, out, 0, "block")
-			if (err != nil) != (want == "MISSING") || !strings.Contains(out.String(), want) {
+			out := &cutAt{text: tc.text, cancel: cancel}
+			err := demoForTest(ctx, out, 0, tc.scenes...)
+			if (err != nil) != (tc.want == "MISSING") || !strings.Contains(out.String(), tc.want) {
 				t.Errorf("%v\n%s", err, out.String())
 			}
 		})

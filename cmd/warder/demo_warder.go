@@ -19,13 +19,17 @@ type demoWarder struct {
 	ended     chan error
 }
 
-// demoRules is the configuration of the rules that the demo shows, as it would stand in a file.
-func demoRules(action string) string {
-	return fmt.Sprintf("tombstone: {action: %s, allow: [{client_id: gdpr-eraser}]}", action)
+// demoRules is the configuration of the rules that the scenes show, one on each line, as it would stand in a file.
+func demoRules(scenes []demoScene) []string {
+	lines := make([]string, len(scenes))
+	for i, s := range scenes {
+		lines[i] = s.rule + ": " + s.config
+	}
+	return lines
 }
 
 // demoConfig is the whole configuration, as a file would have it.
-func demoConfig(o demoOptions, upstream, action string) (*configs.Config, error) {
+func demoConfig(o demoOptions, upstream string, scenes []demoScene) (*configs.Config, error) {
 	text := fmt.Sprintf(`
 upstream: {name: demo, bootstrap: [%s]}
 listeners: [{name: demo, address: %q}]
@@ -35,7 +39,7 @@ rules:
 sinks: {log: {enabled: false}}
 log: {level: error}
 drain: {deadline: 5s}
-`, strings.ReplaceAll(upstream, ",", ", "), o.listen, o.admin, demoRules(action))
+`, strings.ReplaceAll(upstream, ",", ", "), o.listen, o.admin, strings.Join(demoRules(scenes), "\n  "))
 	return configs.Parse("demo", []byte(text), nil, configs.Overrides{Rules: ruleIDs()})
 }
 

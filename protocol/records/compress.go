@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
@@ -13,6 +14,15 @@ import (
 
 // The block size of the Java client's SnappyOutputStream.
 const xerialBlockSize = 32 << 10
+
+// zstdEncoders keeps encoders: a new one clears megabytes of tables and history.
+var zstdEncoders = sync.Pool{New: func() any {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return z
+}}
 
 // appendCompressed appends raw compressed as the Java producer does it: gzip
 // and zstd at their default levels, zstd as a stream without content size,
@@ -31,10 +41,9 @@ func appendCompressed(dst []byte, codec Codec, magic int8, raw []byte) ([]byte, 
 		return appendLZ4(dst, magic, raw)
 	case Zstd:
 		w := bytes.NewBuffer(dst)
-		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
-		if err != nil {
-			return dst, err
-		}
+		z, _ := zstdEncoders.Get().(*zstd.Encoder)
+		defer zstdEncoders.Put(z)
+		z.Reset(w)
 		// Flush before Close keeps the encoder from adding a content size.
 		return encode(w, func() error { _, err := z.Write(raw); return err }, z.Flush, z.Close)
 	}

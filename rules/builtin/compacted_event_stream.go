@@ -140,8 +140,8 @@ func (s *eventStream) report(t *rules.Topic) rules.Report {
 	r := rules.Report{
 		OwnSubject: true,
 		Subject:    rules.Subject{Topic: t.Name},
-		Summary: fmt.Sprintf("about %d %% of the %d records written to compacted topic %s in %s have keys of their own, and for %d windows hardly a key came back: compaction keeps nearly everything, this looks like an event stream",
-			share, s.records, topic, durationText(s.window), s.windows),
+		Summary: fmt.Sprintf("compacted topic %s gets a key of its own with about %d %% of its records (%d in %s), and for %d windows hardly a key came back: it looks like an event stream, from which compaction removes next to nothing",
+			topic, share, s.records, durationText(s.window), s.windows),
 		Evidence: rules.Evidence{
 			{Name: "records", Value: s.records},
 			{Name: "distinct_keys", Value: s.keys},
@@ -151,11 +151,11 @@ func (s *eventStream) report(t *rules.Topic) rules.Report {
 			{Name: "new_keys_percent", Value: s.fresh},
 			{Name: "cleanup_policy", Value: t.Cleanup.String()},
 		},
-		Advice: fmt.Sprintf("If %s holds events, set cleanup.policy=delete and the retention.ms that its readers need; as it is the log grows without end and the cleaner works for nothing. If it is a table that is being loaded or whose rows seldom change, add {topic: %q} to rules.compacted-event-stream.allow.", topic, topic),
+		Advice: fmt.Sprintf("If it holds events, set cleanup.policy=delete and the retention.ms that its readers need; as it is the log grows without end. If it is a table that is being loaded or whose rows seldom change, add {topic: %q} to rules.compacted-event-stream.allow.", topic),
 	}
 	if t.Cleanup.Deletes() {
 		r.Severity = rules.Info
-		r.Summary = strings.TrimSuffix(r.Summary, ": compaction keeps nearly everything, this looks like an event stream") + ": compaction does next to nothing beside retention"
+		r.Summary = strings.TrimSuffix(r.Summary, ": it looks like an event stream, from which compaction removes next to nothing") + ": compaction does next to nothing beside retention"
 		r.Advice = fmt.Sprintf("If %s holds events, cleanup.policy=delete alone does the same with less work for the brokers.", topic)
 	}
 	return r

@@ -107,5 +107,9 @@ func (s *empties) advice(blocked bool) string {
 	if !blocked && !s.maybe() {
 		text += " `action: block` under rules.empty-value refuses such writes."
 	}
-	return text + fmt.Sprintf(" If they are meant, add {client_id: %q, topic: %q} to rules.empty-value.allow.", rules.Excerpt(s.client, 80), rules.Excerpt(s.topic.Name, 249))
+	meant := "they are"
+	if s.count == 1 {
+		meant = "it is"
+	}
+	return text + fmt.Sprintf(" If %s meant, add {client_id: %q, topic: %q} to rules.empty-value.allow.", meant, rules.Excerpt(s.client, 80), rules.Excerpt(s.topic.Name, 249))
 }

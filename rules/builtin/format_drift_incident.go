@@ -201,11 +201,11 @@ func (d *drift) advice() string {
 	if d.writer == 0 {
 		who = "every producer of the topic"
 	}
-	text := fmt.Sprintf("Compare %s.serializer of %s with what consumers of the topic read (%s.deserializer).", side, who, side)
+	text := fmt.Sprintf("Compare %s.serializer of %s with what consumers of the topic read (%s.deserializer)", side, who, side)
 	if d.side == valueSide {
-		text += " What is written stays until retention ends, so consumers must skip it or send it to a dead-letter topic."
+		text += "; they must skip what is there already, or send it to a dead-letter topic"
 	}
-	return text + " rules.format-drift.pins can hold the topic to one format and, with `action: block`, refuse others; for a topic that is meant to hold several, add it to `mixed`."
+	return text + ". An entry in rules.format-drift.pins, with `action: block`, refuses other formats; a topic that is meant to hold several belongs into `mixed`."
 }
 
 // grouped writes a number with commas between thousands.

@@ -170,7 +170,7 @@ func (p *pinBreach) report(pins topicPins, c *rules.Case, b *rules.Batch) rules.
 	return rules.Report{
 		Severity: rules.Critical,
 		Aspect:   "pin " + side.one,
-		Summary: fmt.Sprintf("%s wrote %s to topic %s, whose %s are pinned to %s%s: consumers that expect it will fail on them",
+		Summary: fmt.Sprintf("%s wrote %s to topic %s, whose %s are pinned to %s%s: consumers that expect nothing else will fail on them",
 			clientText(b.Identity), p.class.Many(), rules.Excerpt(b.Topic.Name, 249), side.many, pin.text, how),
 		Evidence: rules.Evidence{
 			{Name: "part", Value: side.one},

@@ -111,8 +111,8 @@ func (d *keyDrift) report(s *driftingTopic, ev *rules.KeysMoved) rules.Report {
 	r := rules.Report{
 		Severity: rules.Warning,
 		Subject:  rules.Subject{Topic: ev.Topic},
-		Summary: fmt.Sprintf("%s wrote key %s of topic %s to partition %d, %s; %s: readers lose the order of %s",
-			whoIs(ev.Client), key, topicName(ev.Topic), ev.To, numberText(ev), writtenBefore(ev), ofKeys(keys)),
+		Summary: fmt.Sprintf("%s wrote key %s of topic %s to partition %d, but %s (%s): readers lose the order of %s",
+			whoIs(ev.Client), key, topicName(ev.Topic), ev.To, writtenBefore(ev), numberText(ev), ofKeys(keys)),
 		Evidence: rules.Evidence{
 			{Name: "keys", Value: keys}, {Name: "writes_elsewhere", Value: s.moved},
 			{Name: "key", Value: key}, {Name: "from", Value: ev.From}, {Name: "to", Value: ev.To},
@@ -145,7 +145,7 @@ func writtenBefore(ev *rules.KeysMoved) string {
 	}
 	ago := ""
 	if ev.Ago >= time.Minute {
-		ago = fmt.Sprintf(" %s before", strings.TrimSuffix(ev.Ago.String(), "0s"))
+		ago = fmt.Sprintf(", %s before", strings.TrimSuffix(ev.Ago.String(), "0s"))
 	}
 	if who == "it" {
 		return fmt.Sprintf("it was on %d%s", ev.From, ago)
@@ -156,9 +156,9 @@ func writtenBefore(ev *rules.KeysMoved) string {
 // numberText says by how many partitions the client goes.
 func numberText(ev *rules.KeysMoved) string {
 	if ev.TopicPartitions > 0 && ev.TopicPartitions != ev.Partitions {
-		return fmt.Sprintf("going by %d partitions where there are %d", ev.Partitions, ev.TopicPartitions)
+		return fmt.Sprintf("%s goes by %d partitions where there are %d", whoIs(ev.Client), ev.Partitions, ev.TopicPartitions)
 	}
-	return fmt.Sprintf("with the same %d partitions as before", ev.Partitions)
+	return fmt.Sprintf("of %d partitions, now as then", ev.Partitions)
 }
 
 // driftAdvice names the cause where it is known.

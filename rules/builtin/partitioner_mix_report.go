@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"warder/rules"
+	"warder/rules/state"
 )
 
 // mix puts two clients that do not go together into words.
@@ -18,8 +19,8 @@ func (m *partitionerMix) mix(s *mixedTopic, found, other *rules.PartitionerFound
 			{Name: "clients", Value: []string{foundText(found), foundText(other)}},
 			{Name: "partitions", Value: found.Partitions},
 		},
-		Advice: "Give both the same partitioner: " + settings(found, other) +
-			" Keys written before stay where they are. `pins` under rules.partitioner-mix with `action: block` refuses the wrong one.",
+		Advice: "Give both the same partitioner (" + settings(found, other) +
+			"); what is written stays where it is. An entry in rules.partitioner-mix.pins, with `action: block`, refuses the other.",
 	}
 	r.Evidence = append(r.Evidence, m.example(found, other)...)
 	if n := len(s.writers); n > 2 {
@@ -42,9 +43,11 @@ func mixText(found, other *rules.PartitionerFound) string {
 	return fmt.Sprintf("%s uses %s and %s uses %s for the keys of topic %s", whoIs(found.Client), one, whoIs(other.Client), two, topicName(found.Topic))
 }
 
-// settings says how clients are given either partitioner.
+// settings says how clients are given either partitioner, other than by default.
 func settings(found, other *rules.PartitionerFound) string {
-	return fmt.Sprintf("%s is %s; %s is %s.", found.Partitioner, settingFor(found.Partitioner), other.Partitioner, settingFor(other.Partitioner))
+	p, _ := state.PartitionerNamed(found.Partitioner)
+	q, _ := state.PartitionerNamed(other.Partitioner)
+	return fmt.Sprintf("%s: %s; %s: %s", p, p.OptionOf(), q, q.OptionOf())
 }
 
 func customAdvice(found, other *rules.PartitionerFound) string {

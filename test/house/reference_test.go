@@ -88,6 +88,38 @@ func rulesPage() string {
 	return b.String()
 }
 
+// What surrounds the table of rules in the README.
+const rulesBegin, rulesEnd = "<!-- rules: from the declarations, by `make docs` -->\n", "<!-- end of rules -->\n"
+
+// TestReadmeListsTheRules compares the table in the README with what the declarations say.
+func TestReadmeListsTheRules(t *testing.T) {
+	readme := read(t, "README.md")
+	before, rest, begins := strings.Cut(readme, rulesBegin)
+	_, after, ends := strings.Cut(rest, rulesEnd)
+	if !begins || !ends {
+		t.Fatalf("README.md has no place for the rules, between %q and %q", rulesBegin, rulesEnd)
+	}
+	var b strings.Builder
+	b.WriteString("| rule | catches | can block |\n|---|---|---|\n")
+	for _, s := range builtin.Specs() {
+		block := ""
+		if s.CanBlock {
+			block = "yes"
+		}
+		fmt.Fprintf(&b, "| [%s](docs/rules/%s.md) | %s | %s |\n", s.ID, s.ID, s.Summary, block)
+	}
+	fresh := before + rulesBegin + b.String() + rulesEnd + after
+	switch {
+	case readme == fresh:
+	case *update:
+		if err := os.WriteFile(filepath.Join(root, "README.md"), []byte(fresh), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Error("the rules in README.md are stale: run `make docs` and commit the result")
+	}
+}
+
 func apisPage() string {
 	var b strings.Builder
 	b.WriteString(generated + "# APIs reference\n\nThe Kafka APIs that warder knows, the versions it lets clients use, and what it does with them. Clients are not\noffered others; see `pass_unknown_apis`.\n\n| API | key | versions | flexible from | treatment |\n|---|---|---|---|---|\n")

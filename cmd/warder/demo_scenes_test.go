@@ -1,0 +1,62 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"warder/proxy/embedded"
+	"warder/rules/builtin"
+)
+
+// A rule that reads what is written cannot be forgotten in the demo.
+func TestEveryRuleThatReadsRecordsHasItsScene(t *testing.T) {
+	var shown []string
+	for _, s := range demoScenes() {
+		shown = append(shown, s.rule)
+	}
+	for _, spec := range builtin.Specs() {
+		if spec.Needs != 0 && !slices.Contains(shown, spec.ID) {
+			t.Errorf("nothing in demoScenes shows %s", spec.ID)
+		}
+	}
+}
+
+// Findings are told apart by who they speak of, so acts share neither clients nor topics, and each scene brings its own.
+func TestScenesKeepApart(t *testing.T) {
+	seen := map[string]string{}
+	once := func(kind, name, who string) {
+		if other, ok := seen[kind+name]; ok {
+			t.Errorf("%s and %s both have %s %s", other, who, kind, name)
+		}
+		seen[kind+name] = who
+	}
+	for _, topic := range shopTopics {
+		once("topic", topic.Name, "the shop")
+	}
+	for _, s := range demoScenes() {
+		once("rule", s.rule, s.rule)
+		for _, topic := range s.topics {
+			once("topic", topic.Name, s.rule)
+		}
+		for _, a := range s.acts {
+			once("client", a.client, s.rule)
+			if a.topic != "" && !slices.ContainsFunc(s.topics, func(own embedded.Topic) bool { return own.Name == a.topic }) {
+				t.Errorf("%s speaks of topic %s, which is not its own", s.rule, a.topic)
+			}
+		}
+	}
+}
+
+// An act has room for who, what, why and the finding: the screen ends somewhere.
+func TestActsAreToldInFewWords(t *testing.T) {
+	for _, a := range demoActs(demoScenes()) {
+		if title := a.client + ": " + a.does; utf8.RuneCountInString(title) > 56 {
+			t.Errorf("the table has no room for %q", title)
+		}
+		if lines := wrap(a.because, demoWidth-demoIndent); len(lines) > 2 || !strings.HasSuffix(a.because, ".") {
+			t.Errorf("%s: because is not two lines of sentences: %q", a.client, lines)
+		}
+	}
+}
