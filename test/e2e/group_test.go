@@ -231,6 +231,7 @@ func shareGroup(s *side) any {
 	s.closeProducer(p)
 	all := append(append(first.values, second.values...), third.values...)
 	sort.Strings(all)
+	emptyGroup(s, group)
 	s.must("delete_topic", M{"name": topic}, nil)
 	return all
 }

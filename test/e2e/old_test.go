@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"warder/test/e2e/kafka"
 )
 
 // TestOldBroker repeats the main exchanges with a broker of Kafka 3.
 func TestOldBroker(t *testing.T) {
 	old := func(name string, needs []string, run func(*side) any) {
-		runScenario(t, scenario{name: "kafka3-" + name, needs: needs, run: run,
-			direct: func() M { return M{"bootstrap": w.old.Bootstrap(kafka.Plaintext)} },
+		runScenario(t, scenario{name: "kafka3-" + name, needs: needs, run: run, cluster: w.old,
 			warder: func(ctx context.Context) (M, error) {
 				p, err := startBareWarder(ctx, "kafka3", w.old)
 				if err != nil {

@@ -23,6 +23,9 @@ type gen struct {
 	TS         int64  `json:"ts"`
 	Flavour    string `json:"flavour,omitempty"`
 	Prefix     string `json:"prefix,omitempty"`
+	Keys       int    `json:"keys,omitempty"`
+	Hot        int    `json:"hot,omitempty"`
+	Value      string `json:"value,omitempty"`
 	// Avoid names what the library refuses to send: null_header_values, null_key_and_value.
 	Avoid []string `json:"avoid,omitempty"`
 }
@@ -41,12 +44,7 @@ type record struct {
 }
 
 func (g gen) record(i int) record {
-	r := record{partition: i % max(1, g.Partitions), ts: g.TS + int64(i)}
-	r.key = []byte(fmt.Sprintf("%sk%d", g.Prefix, i))
-	r.value = []byte(fmt.Sprintf("%sv%d:", g.Prefix, i))
-	for j := 0; len(r.value) < g.Size; j++ {
-		r.value = append(r.value, byte('a'+(i*7+j*j)%26))
-	}
+	r := record{partition: i % max(1, g.Partitions), ts: g.TS + int64(i), key: g.key(i), value: g.value(i)}
 	if g.Flavour != "mixed" {
 		return r
 	}
@@ -66,6 +64,41 @@ func (g gen) record(i int) record {
 		}
 	}
 	return r
+}
+
+func (g gen) key(i int) []byte {
+	switch {
+	case g.Hot > 0 && i%g.Hot == 0:
+		return []byte(g.Prefix + "hot")
+	case g.Keys > 0:
+		i %= g.Keys
+	}
+	return fmt.Appendf(nil, "%sk%d", g.Prefix, i)
+}
+
+func (g gen) value(i int) []byte {
+	switch g.Value {
+	case "json":
+		return fmt.Appendf(nil, `{"id":%d,"name":"n%d","email":"e%d@example.org"}`, i, i, i)
+	case "json-null-email":
+		return fmt.Appendf(nil, `{"id":%d,"name":"n%d","email":null}`, i, i)
+	case "null":
+		return nil
+	case "null-text":
+		return []byte("null")
+	case "empty":
+		return []byte{}
+	case "empty-object":
+		return []byte("{}")
+	}
+	value := fmt.Appendf(nil, "%sv%d:", g.Prefix, i)
+	for j := 0; len(value) < g.Size; j++ {
+		value = append(value, byte('a'+(i*7+j*j)%26))
+	}
+	if g.Value == "confluent" {
+		value = append([]byte{0, 0, 0, 0, 7}, value...)
+	}
+	return value
 }
 
 func text(b []byte) string {

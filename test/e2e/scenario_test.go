@@ -8,18 +8,18 @@ import (
 	"testing"
 	"time"
 
-	"warder/test/e2e/driver"
 	"warder/test/e2e/kafka"
 )
 
 // scenario is run by every client, direct and through warder; both runs must return the same result.
 type scenario struct {
-	name   string
-	needs  []string // capabilities
-	direct func() M // connection without warder; default: plaintext to the three brokers
-	warder func(ctx context.Context) (M, error)
-	modes  []string // default both, and results compared
-	run    func(s *side) any
+	name    string
+	needs   []string       // capabilities
+	cluster *kafka.Cluster // default: the three brokers
+	direct  func() M       // connection without warder; default: plaintext to the cluster
+	warder  func(ctx context.Context) (M, error)
+	modes   []string // default both, and results compared
+	run     func(s *side) any
 }
 
 // threeDirect is a plaintext connection to the three brokers.
@@ -115,24 +115,23 @@ func (sc scenario) one(ctx context.Context, name, mode string) (result, skip str
 			return "", fmt.Sprintf("%s %s: the library has no %s", name, s.d.Version, need), nil, nil
 		}
 	}
-	defer func() {
-		notes = s.notes
-		if f, ok := recover().(failure); ok {
-			err = f.err
-			if no, ok := errors.AsType[*driver.Unsupported](err); ok {
-				skip, err = no.Reason, nil
-			}
-		}
-	}()
-	text, err := json.Marshal(sc.run(s))
-	return string(text), "", nil, err
+	var outcome any
+	skip, err = ends(func() { outcome = sc.run(s) })
+	if err != nil || skip != "" {
+		return "", skip, s.notes, err
+	}
+	text, err := json.Marshal(outcome)
+	return string(text), "", s.notes, err
 }
 
 func (sc scenario) side(ctx context.Context, name, mode string) (*side, error) {
-	s := &side{ctx: ctx, scenario: sc.name, client: name, mode: mode}
+	s := &side{ctx: ctx, cluster: sc.cluster, scenario: sc.name, client: name, mode: mode}
+	if s.cluster == nil {
+		s.cluster = w.three
+	}
 	var err error
 	if mode == "direct" {
-		s.conn = threeDirect()
+		s.conn = M{"bootstrap": s.cluster.Bootstrap(kafka.Plaintext)}
 		if sc.direct != nil {
 			s.conn = sc.direct()
 		}

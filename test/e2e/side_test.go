@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"warder/test/e2e/driver"
+	"warder/test/e2e/kafka"
 )
 
 // M is a JSON object.
@@ -19,6 +21,7 @@ type M = map[string]any
 // into an error, so that scenarios read as what happens.
 type side struct {
 	ctx      context.Context
+	cluster  *kafka.Cluster
 	scenario string
 	client   string
 	mode     string // "direct" or "warder"
@@ -31,6 +34,24 @@ type side struct {
 type failure struct{ err error }
 
 func (s *side) fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
+
+// ends runs a scenario, or a part of one, to its end: a failure, what the library cannot do, or neither.
+func ends(run func()) (skip string, err error) {
+	defer func() {
+		switch f := recover().(type) {
+		case nil:
+		case failure:
+			err = f.err
+			if no, ok := errors.AsType[*driver.Unsupported](err); ok {
+				skip, err = no.Reason, nil
+			}
+		default:
+			err = fmt.Errorf("panic: %v\n%s", f, debug.Stack())
+		}
+	}()
+	run()
+	return "", nil
+}
 
 // note adds a line that the summary prints: something that is as documented but worth knowing.
 func (s *side) note(format string, args ...any) {
@@ -101,13 +122,23 @@ func (s *side) create(name string, partitions, replication int, configs M) strin
 		s.fail("creating %s: %w", name, err)
 	}
 	s.settled(name, partitions, replication)
+	s.led(name)
 	return name
 }
 
-func (s *side) settled(name string, partitions, replication int) {
-	s.until("topic "+name+" to have leaders", 30*time.Second, func() error {
-		found, err := s.describe(name)
-		if err != nil {
+// led waits until the leaders of a new topic know their office. What the client was told is another broker's word: of two batches that are under way to a
+// leader when it learns, it may refuse the first and take the second, and an idempotent producer that tries the first again is out of sequence for good.
+func (s *side) led(topic string) {
+	brokers := M{"bootstrap": s.cluster.Bootstrap(kafka.Plaintext)}
+	s.until("the leaders of "+topic, 30*time.Second, func() error {
+		return w.admin.Call(s.ctx, "list_offsets", M{"conn": brokers, "topic": topic}, nil)
+	})
+}
+
+// settled waits until the client sees the topic whole, and gives it as it was seen: a second look may be at a broker that is behind.
+func (s *side) settled(name string, partitions, replication int) (found []partition) {
+	s.until("topic "+name+" to have leaders", 30*time.Second, func() (err error) {
+		if found, err = s.describe(name); err != nil {
 			return err
 		}
 		if len(found) != partitions {
@@ -120,6 +151,7 @@ func (s *side) settled(name string, partitions, replication int) {
 		}
 		return nil
 	})
+	return found
 }
 
 // outcome of one record.

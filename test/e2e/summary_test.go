@@ -29,11 +29,11 @@ func (s *summary) add(scenario, client, skip string, err error, notes []string, 
 		word, text = "SKIP", skip
 	}
 	s.count[word]++
-	line := fmt.Sprintf("e2e: %-4s %-24s %-13s %5.1fs %s", word, scenario, client, took.Seconds(), text)
+	line := fmt.Sprintf("e2e: %-4s %-29s %-13s %5.1fs %s", word, scenario, client, took.Seconds(), text)
 	fmt.Println(line)
 	s.lines = append(s.lines, line)
 	for _, n := range notes {
-		note := fmt.Sprintf("e2e: note %-24s %-13s        %s", scenario, client, n)
+		note := fmt.Sprintf("e2e: note %-29s %-13s        %s", scenario, client, n)
 		fmt.Println(note)
 		s.lines = append(s.lines, note)
 	}

@@ -23,6 +23,7 @@ func TestBasics(t *testing.T) {
 		}
 		runScenario(t, sc)
 	}
+	runScenario(t, scenario{name: "value-forms", run: valueForms})
 	runScenario(t, scenario{name: "idempotent-20000", needs: []string{"idempotent"}, run: idempotent20000})
 	runScenario(t, scenario{name: "records-5MB", run: fiveMegabytes})
 	runScenario(t, scenario{name: "acks0", needs: []string{"acks0", "list_offsets"}, run: acks0})
@@ -33,47 +34,50 @@ func topics(s *side) any {
 	name := s.create(s.topic("t"), 3, 3, M{"cleanup.policy": "compact", "retention.ms": "7200000"})
 	result := M{}
 	result["again"] = errorName(s.ask("create_topic", M{"name": name, "partitions": 1, "replication": 1}, nil))
-	result["describe"] = shape(s, name)
-	var configs struct{ Configs M }
-	s.must("describe_configs", M{"type": "topic", "name": name, "keys": []string{"cleanup.policy", "retention.ms", "min.insync.replicas"}}, &configs)
-	result["configs"] = configs.Configs
+	result["describe"] = shape(s.settled(name, 3, 3))
+	result["configs"] = s.configs(name, "cleanup.policy", "retention.ms", "min.insync.replicas")
 	if s.d.Can("alter_configs") {
 		s.must("alter_configs", M{"name": name, "set": M{"cleanup.policy": "compact,delete"}}, nil)
 		s.until("the new cleanup.policy", 20*time.Second, func() error {
-			s.must("describe_configs", M{"type": "topic", "name": name, "keys": []string{"cleanup.policy", "retention.ms"}}, &configs)
-			if got := configs.Configs["cleanup.policy"]; got != "compact,delete" {
+			altered := s.configs(name, "cleanup.policy", "retention.ms")
+			result["altered"] = altered
+			if got := altered["cleanup.policy"]; got != "compact,delete" {
 				return fmt.Errorf("it is %v", got)
 			}
 			return nil
 		})
-		result["altered"] = configs.Configs
 	}
 	if s.d.Can("create_partitions") {
 		s.must("create_partitions", M{"name": name, "total": 5}, nil)
-		s.settled(name, 5, 3)
-		result["grown"] = shape(s, name)
+		result["grown"] = shape(s.settled(name, 5, 3))
 	}
-	var list struct{ Topics []string }
-	s.must("list_topics", nil, &list)
-	result["listed"] = slices.Contains(list.Topics, name)
+	// Brokers learn of a change one by one, and the client may ask any of them.
+	s.until("the topic to be listed", 20*time.Second, func() error { return s.listed(name, true) })
 	s.must("delete_topic", M{"name": name}, nil)
-	s.until("the topic to be gone", 20*time.Second, func() error {
-		s.must("list_topics", nil, &list)
-		if slices.Contains(list.Topics, name) {
-			return errors.New("still listed")
-		}
-		return nil
-	})
+	s.until("the topic to be gone", 20*time.Second, func() error { return s.listed(name, false) })
 	result["delete again"] = errorName(s.ask("delete_topic", M{"name": name}, nil))
 	return result
 }
 
-// shape is what two topics of the same making have in common.
-func shape(s *side, name string) any {
-	found, err := s.describe(name)
-	if err != nil {
-		s.fail("describing %s: %w", name, err)
+// configs are the topic's settings of these names.
+func (s *side) configs(topic string, names ...string) M {
+	var r struct{ Configs M }
+	s.must("describe_configs", M{"type": "topic", "name": topic, "keys": names}, &r)
+	return r.Configs
+}
+
+// listed wants the topic to be among all topics, or not.
+func (s *side) listed(topic string, want bool) error {
+	var list struct{ Topics []string }
+	s.must("list_topics", nil, &list)
+	if slices.Contains(list.Topics, topic) != want {
+		return fmt.Errorf("%s among %d topics: %v", topic, len(list.Topics), !want)
 	}
+	return nil
+}
+
+// shape is what two topics of the same making have in common.
+func shape(found []partition) any {
 	var all []string
 	for _, p := range found {
 		all = append(all, fmt.Sprintf("%d: %d replicas, %d in sync", p.ID, len(p.Replicas), len(p.ISR)))
@@ -166,6 +170,23 @@ func codecs(s *side, codec string) any {
 	result := s.consume(topic, nil).Partitions
 	s.must("delete_topic", M{"name": topic}, nil)
 	return result
+}
+
+// valueForms stores every form of value that generators make, with recurring keys.
+func valueForms(s *side) any {
+	topic := s.create(s.topic("t"), 2, 3, nil)
+	var want []gen
+	for i, form := range []string{"text", "json", "json-null-email", "confluent", "null", "null-text", "empty", "empty-object"} {
+		want = append(want, gen{Count: 20, Size: 50, Partitions: 2, TS: day, Prefix: fmt.Sprintf("f%d-", i), Keys: 7, Hot: 5, Value: form})
+	}
+	p := s.producer(nil)
+	for _, g := range want {
+		s.generate(p, topic, g, nil)
+	}
+	s.closeProducer(p)
+	s.holds(topic, nil, want...)
+	s.must("delete_topic", M{"name": topic}, nil)
+	return "every form came back"
 }
 
 func idempotent20000(s *side) any {

@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
-	"warder/test/e2e/driver"
 	"warder/test/e2e/kafka"
 )
 
@@ -89,15 +87,9 @@ func all(lanes []*lane, step func(*lane)) {
 			continue
 		}
 		wg.Go(func() {
-			defer func() {
-				if f, ok := recover().(failure); ok {
-					l.err = f.err
-					if no, ok := errors.AsType[*driver.Unsupported](f.err); ok {
-						l.skip, l.err = no.Reason, nil
-					}
-				}
-			}()
-			step(l)
+			if skip, err := ends(func() { step(l) }); skip != "" || err != nil {
+				l.skip, l.err = skip, err
+			}
 		})
 	}
 	wg.Wait()
@@ -166,21 +158,22 @@ func underLoad(ctx context.Context, lanes []*lane, n int64) error {
 }
 
 // moveLeaders moves every lane's leaders three times, all brokers staying up.
-func moveLeaders(ctx context.Context, lanes []*lane) (err error) {
-	defer func() {
-		if f, ok := recover().(failure); ok {
-			err = f.err
-		}
-	}()
+func moveLeaders(ctx context.Context, lanes []*lane) error {
 	for step, broker := range []int{3, 1, 2} {
 		if err := underLoad(ctx, lanes, int64((step+1)*300)); err != nil {
 			return err
 		}
 		for _, l := range lanes {
-			for p := range 2 {
-				if l.err == nil && l.skip == "" {
+			if l.err != nil || l.skip != "" {
+				continue
+			}
+			_, err := ends(func() {
+				for p := range 2 {
 					l.until("another leader", 30*time.Second, func() error { return lead(l.side, l.topic, p, broker) })
 				}
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}

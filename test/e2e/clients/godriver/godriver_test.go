@@ -70,13 +70,13 @@ func TestProduceKeepsTheOrderOfResults(t *testing.T) {
 	describe := func(err error) *Failure { return &Failure{Message: err.Error()} }
 	r := &Request{Records: make([]Record, 3)}
 	var late []func()
-	send := func(_ Record, done func(int64, error)) {
+	send := func(r Record, done func(int32, int64, error)) {
 		n := int64(len(late))
 		late = append(late, func() {
 			if n == 1 {
-				done(0, errors.New("refused"))
+				done(0, 0, errors.New("refused"))
 			} else {
-				done(n, nil)
+				done(r.Partition, n, nil)
 			}
 		})
 		if len(late) == 3 {
@@ -85,11 +85,39 @@ func TestProduceKeepsTheOrderOfResults(t *testing.T) {
 			}
 		}
 	}
-	got, err := json.Marshal(Produce(r, send, describe))
+	result, err := Produce(r, true, send, describe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(result)
 	want := `{"acked":2,"failed":1,"results":[{"p":0,"o":0,"error":null},` +
 		`{"p":0,"o":-1,"error":{"code":null,"message":"refused","retriable":null}},{"p":0,"o":2,"error":null}]}`
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+func TestProduceTellsThePartitionThatTheLibraryChose(t *testing.T) {
+	r := &Request{Records: []Record{{Partition: 4}, {Partition: 5}}}
+	send := func(r Record, done func(int32, int64, error)) {
+		if r.Partition != Chosen {
+			t.Errorf("partition %d was handed over though the library is to choose", r.Partition)
+		}
+		done(9, 1, nil)
+	}
+	result, err := Produce(r, false, send, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(result)
+	if want := `{"acked":2,"failed":0,"results":[{"p":9,"o":1,"error":null},{"p":9,"o":1,"error":null}]}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+func TestUnknownFormOfValueIsRefused(t *testing.T) {
+	if _, err := Produce(&Request{Generate: &Generate{Count: 1, Value: "xml"}}, true, nil, nil); err == nil {
+		t.Error("it was accepted")
 	}
 }
 

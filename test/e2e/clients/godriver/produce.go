@@ -8,8 +8,9 @@ import (
 // maxGeneratedErrors bounds the errors listed for a generated series.
 const maxGeneratedErrors = 20
 
-// Send hands one record to the library without waiting for its end; done is called once, from any goroutine, with the record's outcome.
-type Send func(r Record, done func(offset int64, err error))
+// Send hands one record to the library without waiting for its end; done is called once, from any goroutine, with the record's outcome: where it was
+// stored, or why not.
+type Send func(r Record, done func(partition int32, offset int64, err error))
 
 type outcome struct {
 	Partition int32    `json:"p"`
@@ -31,13 +32,14 @@ type pending struct {
 	done     chan struct{} // a token per record
 }
 
-func (p *pending) end(i int, offset int64, err error) {
+func (p *pending) end(i int, partition int32, offset int64, err error) {
 	p.mu.Lock()
-	if !p.ended {
-		p.results[i].Offset, p.results[i].Error = offset, nil
-		if err != nil {
-			p.results[i].Offset, p.results[i].Error = -1, p.describe(err)
-		}
+	switch {
+	case p.ended:
+	case err != nil:
+		p.results[i].Offset, p.results[i].Error = -1, p.describe(err)
+	default:
+		p.results[i] = outcome{Partition: partition, Offset: offset}
 	}
 	p.mu.Unlock()
 	p.done <- struct{}{}
@@ -58,10 +60,13 @@ func (p *pending) wait(n int, limit time.Duration) bool {
 }
 
 // Produce runs the operation of that name: it hands over the records, in order, and waits for all outcomes. A record without one a minute after the
-// delivery timeout counts as failed.
-func Produce(r *Request, send Send, describe func(error) *Failure) any {
+// delivery timeout counts as failed. Unless the producer is manual, records are handed over with the partition Chosen.
+func Produce(r *Request, manual bool, send Send, describe func(error) *Failure) (any, error) {
 	count, record := len(r.Records), func(i int) Record { return r.Records[i] }
 	if r.Generate != nil {
+		if err := r.Generate.valid(); err != nil {
+			return nil, err
+		}
 		count, record = r.Generate.Count, r.Generate.Record
 	}
 	limit := Millis(r.DeliveryTimeoutMs, 30000) + time.Minute
@@ -72,8 +77,11 @@ func Produce(r *Request, send Send, describe func(error) *Failure) any {
 			time.Sleep(time.Until(began.Add(time.Duration(float64(i) / r.Rate * float64(time.Second)))))
 		}
 		rec := record(i)
+		if !manual {
+			rec.Partition = Chosen
+		}
 		p.results[i] = outcome{Partition: rec.Partition, Offset: -1, Error: &Failure{Name: "DriverTimeout", Message: "the library said nothing"}}
-		send(rec, func(offset int64, err error) { p.end(i, offset, err) })
+		send(rec, func(partition int32, offset int64, err error) { p.end(i, partition, offset, err) })
 		if r.Mode == "sync" && !p.wait(1, limit) {
 			break
 		}
@@ -84,7 +92,7 @@ func Produce(r *Request, send Send, describe func(error) *Failure) any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	return produced(p.results, r.Generate != nil)
+	return produced(p.results, r.Generate != nil), nil
 }
 
 func produced(results []outcome, generated bool) any {

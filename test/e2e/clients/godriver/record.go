@@ -10,13 +10,16 @@ import (
 // Record is a record in both directions: Topic and Offset are set on the way out only.
 type Record struct {
 	Topic     string   `json:"t"`
-	Partition int32    `json:"p"`
+	Partition int32    `json:"p"` // Chosen on the way in, where it is the library's to choose
 	Offset    int64    `json:"o"`
 	Key       []byte   `json:"k"` // nil is null; encoding/json writes and reads base64 and null
 	Value     []byte   `json:"v"`
 	Headers   []Header `json:"h"`
 	Timestamp int64    `json:"ts"` // milliseconds; 0 on the way in: the library's clock
 }
+
+// Chosen is the partition of a record that the library's partitioner chooses one for.
+const Chosen int32 = -1
 
 // Header is one record header, a pair ["name", "base64" or null] in JSON.
 type Header struct {
@@ -48,6 +51,9 @@ type Generate struct {
 	TS         int64    `json:"ts"`
 	Flavour    string   `json:"flavour"`
 	Prefix     string   `json:"prefix"`
+	Keys       int      `json:"keys"`
+	Hot        int      `json:"hot"`
+	Value      string   `json:"value"`
 	Avoid      []string `json:"avoid"`
 }
 
@@ -57,7 +63,7 @@ func (g *Generate) avoids(what string) bool {
 
 // Record makes record i of the series.
 func (g *Generate) Record(i int) Record {
-	r := Record{Partition: int32(i % max(g.Partitions, 1)), Key: fmt.Appendf(nil, "%sk%d", g.Prefix, i), Value: g.value(i)}
+	r := Record{Partition: int32(i % max(g.Partitions, 1)), Key: g.key(i), Value: g.value(i)}
 	if g.TS != 0 {
 		r.Timestamp = g.TS + int64(i)
 	}
@@ -82,7 +88,42 @@ func (g *Generate) Record(i int) Record {
 	return r
 }
 
-func (g *Generate) value(i int) []byte {
+func (g *Generate) key(i int) []byte {
+	switch {
+	case g.Hot > 0 && i%g.Hot == 0:
+		return []byte(g.Prefix + "hot")
+	case g.Keys > 0:
+		i %= g.Keys
+	}
+	return fmt.Appendf(nil, "%sk%d", g.Prefix, i)
+}
+
+// values are the forms of a generated value.
+var values = map[string]func(g *Generate, i int) []byte{
+	"":     (*Generate).text,
+	"text": (*Generate).text,
+	"json": func(_ *Generate, i int) []byte {
+		return fmt.Appendf(nil, `{"id":%d,"name":"n%d","email":"e%d@example.org"}`, i, i, i)
+	},
+	"json-null-email": func(_ *Generate, i int) []byte { return fmt.Appendf(nil, `{"id":%d,"name":"n%d","email":null}`, i, i) },
+	"confluent":       func(g *Generate, i int) []byte { return append([]byte{0, 0, 0, 0, 7}, g.text(i)...) },
+	"null":            func(*Generate, int) []byte { return nil },
+	"null-text":       func(*Generate, int) []byte { return []byte("null") },
+	"empty":           func(*Generate, int) []byte { return []byte{} },
+	"empty-object":    func(*Generate, int) []byte { return []byte("{}") },
+}
+
+func (g *Generate) value(i int) []byte { return values[g.Value](g, i) }
+
+// valid tells a form of value that this driver does not know.
+func (g *Generate) valid() error {
+	if values[g.Value] == nil {
+		return fmt.Errorf("no form of value %q", g.Value)
+	}
+	return nil
+}
+
+func (g *Generate) text(i int) []byte {
 	value := fmt.Appendf(make([]byte, 0, max(g.Size, 32)), "%sv%d:", g.Prefix, i)
 	for j := 0; len(value) < g.Size; j++ {
 		value = append(value, "abcdefghijklmnopqrstuvwxyz"[(i*7+j*j)%26])

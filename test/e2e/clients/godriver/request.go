@@ -40,6 +40,7 @@ type Request struct {
 	DeliveryTimeoutMs int    `json:"delivery_timeout_ms"`
 	MaxRequestBytes   int    `json:"max_request_bytes"`
 	TransactionalID   string `json:"transactional_id"`
+	Partitioner       string `json:"partitioner"`
 
 	Records  []Record  `json:"records"`
 	Generate *Generate `json:"generate"`
@@ -84,6 +85,9 @@ func (c *Conn) SASL() bool { return strings.HasPrefix(c.Security.Protocol, "SASL
 
 // IsIdempotent is the producer's idempotence, on by default.
 func (r *Request) IsIdempotent() bool { return r.Idempotent == nil || *r.Idempotent }
+
+// IsManual tells whether records say their partition; else the library's partitioner chooses it.
+func (r *Request) IsManual() bool { return r.Partitioner == "" || r.Partitioner == "manual" }
 
 // Linger is linger_ms, 5 ms by default.
 func (r *Request) Linger() time.Duration {

@@ -30,6 +30,15 @@ func TestNullStaysNull(t *testing.T) {
 	}
 }
 
+func TestUnknownPartitionerIsUnsupported(t *testing.T) {
+	if _, err := producerOptions(&godriver.Request{Partitioner: "magic"}); !errors.As(err, new(godriver.Unsupported)) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := producerOptions(&godriver.Request{Partitioner: "default"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCommitErrorOfOnePartitionIsFound(t *testing.T) {
 	good, bad := kmsg.NewOffsetCommitResponseTopicPartition(), kmsg.NewOffsetCommitResponseTopicPartition()
 	bad.ErrorCode = kerr.IllegalGeneration.Code

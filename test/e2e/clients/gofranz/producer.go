@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,7 +15,7 @@ import (
 type producer struct {
 	client          *kgo.Client
 	transactionalID string
-	acks0           bool
+	manual, acks0   bool
 	delivery        time.Duration
 }
 
@@ -30,12 +31,30 @@ var codecs = map[string]kgo.CompressionCodec{
 	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 }
 
-func producerOptions(r *godriver.Request) []kgo.Opt {
+// partitioners that an application may choose; the library's own default needs no option.
+var partitioners = map[string]kgo.Partitioner{
+	"": kgo.ManualPartitioner(), "manual": kgo.ManualPartitioner(), "default": nil,
+	"SaramaCompatHasher": kgo.StickyKeyPartitioner(kgo.SaramaCompatHasher(fnv32a)),
+}
+
+func fnv32a(b []byte) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write(b)
+	return h.Sum32()
+}
+
+func producerOptions(r *godriver.Request) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(codecs[r.Codec]),
 		kgo.ProducerLinger(r.Linger()),
 		kgo.ProduceRequestTimeout(godriver.Millis(r.RequestTimeoutMs, 10000)),
+	}
+	partitioner, known := partitioners[r.Partitioner]
+	if !known {
+		return nil, godriver.Unsupported("franz-go has no partitioner " + r.Partitioner)
+	}
+	if partitioner != nil {
+		opts = append(opts, kgo.RecordPartitioner(partitioner))
 	}
 	switch r.Acks {
 	case "1":
@@ -54,11 +73,15 @@ func producerOptions(r *godriver.Request) []kgo.Opt {
 	if r.TransactionalID != "" {
 		opts = append(opts, kgo.TransactionalID(r.TransactionalID))
 	}
-	return opts
+	return opts, nil
 }
 
 func producerOpen(r *godriver.Request) (any, error) {
-	client, err := connect(&r.Conn, producerOptions(r)...)
+	opts, err := producerOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	client, err := connect(&r.Conn, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +93,7 @@ func producerOpen(r *godriver.Request) (any, error) {
 			return nil, err
 		}
 	}
-	return producers.Add(&producer{client, r.TransactionalID, r.Acks == "0", godriver.Millis(r.DeliveryTimeoutMs, 30000)}), nil
+	return producers.Add(&producer{client, r.TransactionalID, r.IsManual(), r.Acks == "0", godriver.Millis(r.DeliveryTimeoutMs, 30000)}), nil
 }
 
 func produce(r *godriver.Request) (any, error) {
@@ -78,19 +101,19 @@ func produce(r *godriver.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	send := func(rec godriver.Record, done func(int64, error)) {
+	send := func(rec godriver.Record, done func(int32, int64, error)) {
 		// Not kgo's RecordDeliveryTimeout: it counts from the record's timestamp, which may be years back.
 		ctx, cancel := context.WithTimeout(context.Background(), p.delivery)
 		p.client.Produce(ctx, toKgo(r.Topic, rec), func(sent *kgo.Record, err error) {
 			cancel()
 			if p.acks0 {
-				done(-1, err)
+				done(sent.Partition, -1, err)
 			} else {
-				done(sent.Offset, err)
+				done(sent.Partition, sent.Offset, err)
 			}
 		})
 	}
-	return godriver.Produce(r, send, describe), nil
+	return godriver.Produce(r, p.manual, send, describe)
 }
 
 func toKgo(topic string, r godriver.Record) *kgo.Record {

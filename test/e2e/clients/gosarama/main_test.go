@@ -45,6 +45,12 @@ func TestAbortedBatchesAreKnownByProducerAndOffset(t *testing.T) {
 	}
 }
 
+func TestUnknownPartitionerIsUnsupported(t *testing.T) {
+	if _, err := producerOpen(&godriver.Request{Partitioner: "magic"}); !errors.As(err, new(godriver.Unsupported)) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestNewProtocolsAreUnsupported(t *testing.T) {
 	for _, protocol := range []string{"consumer", "share"} {
 		if _, err := consumerOpen(&godriver.Request{Protocol: protocol}); !errors.As(err, new(godriver.Unsupported)) {

@@ -12,7 +12,7 @@ import (
 // producer is an open producer; without acks it has no offsets to tell.
 type producer struct {
 	sarama.AsyncProducer
-	acks0 bool
+	manual, acks0 bool
 }
 
 var producers = godriver.Handles[*producer]{Prefix: "p"}
@@ -29,6 +29,13 @@ var producerOperations = map[string]godriver.Operation{
 var codecs = map[string]sarama.CompressionCodec{
 	"": sarama.CompressionNone, "none": sarama.CompressionNone, "gzip": sarama.CompressionGZIP, "snappy": sarama.CompressionSnappy,
 	"lz4": sarama.CompressionLZ4, "zstd": sarama.CompressionZSTD,
+}
+
+// partitioners that an application may choose, by the name of their constructor.
+var partitioners = map[string]sarama.PartitionerConstructor{
+	"": sarama.NewManualPartitioner, "manual": sarama.NewManualPartitioner, "default": sarama.NewConfig().Producer.Partitioner,
+	"NewReferenceHashPartitioner": sarama.NewReferenceHashPartitioner, "NewConsistentCRCHashPartitioner": sarama.NewConsistentCRCHashPartitioner,
+	"NewMurmur2Partitioner": sarama.NewMurmur2Partitioner,
 }
 
 var acks = map[string]sarama.RequiredAcks{"": sarama.WaitForAll, "all": sarama.WaitForAll, "1": sarama.WaitForLocal, "0": sarama.NoResponse}
@@ -50,7 +57,9 @@ func producerOpen(r *godriver.Request) (any, error) {
 	}
 	p := &config.Producer
 	p.Return.Successes, p.Return.Errors = true, true
-	p.Partitioner = sarama.NewManualPartitioner
+	if p.Partitioner = partitioners[r.Partitioner]; p.Partitioner == nil {
+		return nil, godriver.Unsupported("sarama has no partitioner " + r.Partitioner)
+	}
 	p.RequiredAcks, p.Compression = acks[r.Acks], codecs[r.Codec]
 	p.Flush.Frequency = r.Linger()
 	p.Timeout = godriver.Millis(r.RequestTimeoutMs, 10000)
@@ -74,12 +83,12 @@ func producerOpen(r *godriver.Request) (any, error) {
 			return nil, err
 		}
 		go deliver(async)
-		return producers.Add(&producer{async, r.Acks == "0"}), nil
+		return producers.Add(&producer{async, r.IsManual(), r.Acks == "0"}), nil
 	})
 }
 
 // outcome rides on a message to where its end is told.
-type outcome func(offset int64, err error)
+type outcome func(partition int32, offset int64, err error)
 
 // smallestRecord is less than any record takes in sarama's reckoning.
 const smallestRecord = 36
@@ -94,13 +103,13 @@ func deliver(p sarama.AsyncProducer) {
 				successes = nil
 				continue
 			}
-			m.Metadata.(outcome)(m.Offset, nil)
+			m.Metadata.(outcome)(m.Partition, m.Offset, nil)
 		case e, open := <-failures:
 			if !open {
 				failures = nil
 				continue
 			}
-			e.Msg.Metadata.(outcome)(-1, e.Err)
+			e.Msg.Metadata.(outcome)(e.Msg.Partition, -1, e.Err)
 		}
 	}
 }
@@ -110,15 +119,15 @@ func produce(r *godriver.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	send := func(rec godriver.Record, done func(int64, error)) {
-		p.Input() <- toSarama(r.Topic, rec, func(offset int64, err error) {
+	send := func(rec godriver.Record, done func(int32, int64, error)) {
+		p.Input() <- toSarama(r.Topic, rec, func(partition int32, offset int64, err error) {
 			if p.acks0 {
 				offset = -1
 			}
-			done(offset, err)
+			done(partition, offset, err)
 		})
 	}
-	return godriver.Produce(r, send, describe), nil
+	return godriver.Produce(r, p.manual, send, describe)
 }
 
 func toSarama(topic string, r godriver.Record, done outcome) *sarama.ProducerMessage {

@@ -23,7 +23,10 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 final class ProducerOps {
     private ProducerOps() {}
 
-    private static final Map<String, KafkaProducer<byte[], byte[]>> OPEN = new ConcurrentHashMap<>();
+    /** An open producer, and whether records say their partition or the library's partitioner chooses it. */
+    private record Opened(KafkaProducer<byte[], byte[]> producer, boolean manual) {}
+
+    private static final Map<String, Opened> OPEN = new ConcurrentHashMap<>();
     private static final AtomicInteger NEXT = new AtomicInteger();
 
     static void register() {
@@ -35,7 +38,7 @@ final class ProducerOps {
         call("abort", (p, r) -> p.abortTransaction());
         call("send_offsets", ProducerOps::sendOffsets);
         Driver.op("producer_close", r -> {
-            OPEN.remove(r.get("handle").asText()).close(java.time.Duration.ofSeconds(10));
+            OPEN.remove(r.get("handle").asText()).producer().close(java.time.Duration.ofSeconds(10));
             return Driver.JSON.createObjectNode();
         });
     }
@@ -46,7 +49,7 @@ final class ProducerOps {
 
     private static void call(String name, Call call) {
         Driver.op(name, r -> {
-            call.run(OPEN.get(r.get("handle").asText()), r);
+            call.run(OPEN.get(r.get("handle").asText()).producer(), r);
             return Driver.JSON.createObjectNode();
         });
     }
@@ -70,6 +73,10 @@ final class ProducerOps {
         if (r.path("max_request_bytes").asInt(0) > 0) {
             p.put("max.request.size", r.get("max_request_bytes").asText());
         }
+        String partitioner = r.path("partitioner").asText("manual");
+        if (!partitioner.equals("manual") && !partitioner.equals("default")) {
+            p.put("partitioner.class", partitioner);
+        }
         String txn = r.path("transactional_id").asText("");
         if (!txn.isEmpty()) {
             p.put("transactional.id", txn);
@@ -79,12 +86,12 @@ final class ProducerOps {
             producer.initTransactions();
         }
         String handle = "p" + NEXT.incrementAndGet();
-        OPEN.put(handle, producer);
+        OPEN.put(handle, new Opened(producer, partitioner.equals("manual")));
         return Driver.JSON.createObjectNode().put("handle", handle);
     }
 
     private static JsonNode produce(JsonNode r) throws Exception {
-        KafkaProducer<byte[], byte[]> producer = OPEN.get(r.get("handle").asText());
+        Opened p = OPEN.get(r.get("handle").asText());
         String topic = r.get("topic").asText();
         JsonNode g = r.get("generate");
         int count = g == null ? r.get("records").size() : g.get("count").asInt();
@@ -98,8 +105,8 @@ final class ProducerOps {
             if (rate > 0) {
                 TimeUnit.NANOSECONDS.sleep(start + (long) (i * 1e9 / rate) - System.nanoTime());
             }
-            ProducerRecord<byte[], byte[]> record = g == null ? Rec.of(topic, r.get("records").get(i)) : Rec.generated(topic, g, i);
-            Future<RecordMetadata> f = send(producer, record);
+            ProducerRecord<byte[], byte[]> record = g == null ? Rec.of(topic, r.get("records").get(i), p.manual()) : Rec.generated(topic, g, i, p.manual());
+            Future<RecordMetadata> f = send(p.producer(), record);
             if (sync) {
                 outcomes.add(i, record.partition(), f);
             } else {
@@ -108,7 +115,7 @@ final class ProducerOps {
             }
         }
         if (!sync) {
-            producer.flush();
+            p.producer().flush();
         }
         for (int i = 0; i < waiting.size(); i++) {
             outcomes.add(i, partitions.get(i), waiting.get(i));
@@ -146,7 +153,8 @@ final class ProducerOps {
             this.each = each;
         }
 
-        void add(int i, int partition, Future<RecordMetadata> f) {
+        /** The partition is null when it was the library's to choose; what it chose is known only of what was stored. */
+        void add(int i, Integer partition, Future<RecordMetadata> f) {
             try {
                 RecordMetadata m = f.get(90, TimeUnit.SECONDS);
                 acked++;
@@ -156,7 +164,7 @@ final class ProducerOps {
             } catch (Exception e) {
                 failed++;
                 if (each) {
-                    results.addObject().put("p", partition).put("o", -1).set("error", Driver.error(e));
+                    results.addObject().put("p", partition == null ? -1 : partition).put("o", -1).set("error", Driver.error(e));
                 } else if (results.size() < 20) {
                     results.addObject().put("i", i).set("error", Driver.error(e));
                 }

@@ -7,10 +7,11 @@ const { KafkaJSNumberOfRetriesExceeded } = require('kafkajs')
 const { createErrorFromCode } = require('kafkajs/src/protocol/error')
 const vectors = require('../vectors.json')
 const codecs = require('./codecs')
-const { CompressionCodecs } = require('kafkajs')
+const { CompressionCodecs, Partitioners } = require('kafkajs')
 const { answer } = require('./driver')
+const { leave } = require('./leave')
 const { describeError } = require('./outcome')
-const { grouped } = require('./producer_ops')
+const { grouped, noting } = require('./producer_ops')
 const records = require('./records')
 
 test('generated records have the agreed digest', () => {
@@ -23,6 +24,7 @@ test('generated records have the agreed digest', () => {
     const got = Object.entries(digests).map(([id, d]) => [id, { count: d.result().count, sha256: d.result().sha256 }])
     assert.deepStrictEqual(Object.fromEntries(got), partitions)
   }
+  assert.throws(() => [...records.generate({ count: 1, value: 'xml' })])
 })
 
 test('null and empty are told apart, repeated headers kept', () => {
@@ -53,6 +55,42 @@ test('a call is one group, a long series goes in groups of one partition, a shor
   assert.strictEqual(groups.length, 27)
   assert.deepStrictEqual(groups.flat().sort((a, b) => a - b), [...list(2501).keys()])
   for (const group of groups) assert.ok(group.every((i, k) => i % 3 === group[0] % 3 && (k === 0 || i > group[k - 1])))
+})
+
+test('where kafkajs chooses the partition, a long series goes in groups all the same', () => {
+  const list = n => Array.from({ length: n }, () => ({}))
+  assert.strictEqual(grouped(list(40), 'async', 0).length, 40)
+  assert.deepStrictEqual(grouped(list(1001), 'async', 0).map(g => g.length), [...Array(10).fill(100), 1])
+})
+
+test('what a partitioner chose is known of each message', () => {
+  const chosen = new WeakMap()
+  const message = { key: Buffer.from('order-12345'), value: null }
+  const partitionMetadata = Array.from({ length: 12 }, (_, partitionId) => ({ partitionId, leader: 1 }))
+  const murmur2 = noting(Partitioners.DefaultPartitioner, chosen)()({ topic: 't', partitionMetadata, message })
+  assert.strictEqual(chosen.get(message), murmur2)
+  assert.strictEqual(murmur2, 1) // as Java
+})
+
+test('a consumer is left right after it began to fetch', async () => {
+  const calls = []
+  let begin
+  const consumer = {
+    events: { FETCH_START: 'fetch' },
+    on: (event, listener) => {
+      begin = () => listener({ type: event })
+    },
+    disconnect: async () => calls.push('disconnect'),
+  }
+  const left = leave(consumer)
+  assert.deepStrictEqual(calls, [])
+  begin()
+  assert.deepStrictEqual(calls, [])
+  await null
+  assert.deepStrictEqual(calls, ['disconnect'])
+  begin()
+  await left
+  assert.deepStrictEqual(calls, ['disconnect'])
 })
 
 test('an error keeps its code through retries', () => {

@@ -2,11 +2,12 @@
 // Producer operations of the driver protocol.
 
 const { setTimeout: sleep } = require('timers/promises')
+const { Partitioners } = require('kafkajs')
 const { connect, topicOffsets } = require('./conn')
 const { TYPES } = require('./codecs')
 const consumers = require('./consumer_ops')
 const records = require('./records')
-const { describeError, within } = require('./outcome')
+const { Unsupported, describeError, within } = require('./outcome')
 
 const MAX_GENERATED_ERRORS = 20
 const LIMIT_MS = 60000
@@ -23,13 +24,28 @@ const get = handle => {
   return open.get(handle)
 }
 
+/** A partitioner of kafkajs that also notes, in `chosen`, what it chose for each message: send() does not tell. */
+const noting = (create, chosen) => () => {
+  const partitioner = create()
+  return args => {
+    const partition = partitioner(args)
+    chosen.set(args.message, partition)
+    return partition
+  }
+}
+
 const producer_open = async r => {
+  const manual = (r.partitioner || 'manual') === 'manual'
+  const create = Partitioners[manual || r.partitioner === 'default' ? 'DefaultPartitioner' : r.partitioner]
+  if (!create) throw new Unsupported(`kafkajs has no partitioner ${r.partitioner}`)
+  const chosen = new WeakMap()
   const kafka = connect(r.conn, { requestTimeout: r.request_timeout_ms || 10000 })
   const transactionalId = r.transactional_id || undefined
   const producer = kafka.producer({
     idempotent: r.idempotent !== false || Boolean(transactionalId),
     maxInFlightRequests: transactionalId ? 1 : r.max_in_flight || 5,
     transactionalId,
+    createPartitioner: noting(create, chosen),
     // As patient as the other libraries' delivery timeouts: five tries, the default, can end before a dead broker's partitions have leaders again.
     retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 30 },
   })
@@ -38,7 +54,7 @@ const producer_open = async r => {
   const acks = { all: -1, 1: 1, 0: 0 }[r.acks || 'all']
   // linger_ms, batch_bytes, delivery_timeout_ms and max_request_bytes have no counterpart.
   open.set(handle, {
-    producer, acks, compression: TYPES[r.codec || 'none'], transaction: null,
+    producer, manual, chosen, acks, compression: TYPES[r.codec || 'none'], transaction: null,
     limitMs: (r.delivery_timeout_ms || 30000) + 30000,
   })
   return { handle }
@@ -46,11 +62,14 @@ const producer_open = async r => {
 
 /** One send(); resolves to the outcome of each message: { p, o, error }. */
 const send = async (p, topic, messages) => {
+  // The partition that was given or chosen; -1 when kafkajs failed before it chose.
+  const where = message => message.partition ?? p.chosen.get(message) ?? -1
   const call = (p.transaction || p.producer).send({ topic, messages, acks: p.acks, compression: p.compression })
   try {
     const done = await within(p.limitMs, 'send', call)
     const next = new Map(done.map(d => [d.partition, Number(d.baseOffset)]))
-    return messages.map(({ partition }) => {
+    return messages.map(message => {
+      const partition = where(message)
       if (p.acks === 0) return { p: partition, o: -1, error: null }
       // For a partition that does not exist send() succeeds and stores nothing; the missing metadata alone tells.
       if (!next.has(partition)) return { p: partition, o: -1, error: NO_METADATA }
@@ -60,11 +79,11 @@ const send = async (p, topic, messages) => {
     })
   } catch (e) {
     const error = describeError(e)
-    return messages.map(({ partition }) => ({ p: partition, o: -1, error }))
+    return messages.map(message => ({ p: where(message), o: -1, error }))
   }
 }
 
-/** Cuts messages into what goes into one send() each: lists of indices, each of one partition unless all go in one call. */
+/** Cuts messages into what goes into one send() each: lists of indices, each of one partition unless all go in one call or kafkajs chooses. */
 const grouped = (messages, mode, rate) => {
   if (mode === 'call') return [[...messages.keys()]]
   const size = mode === 'sync' || rate > 0 || messages.length <= ALONE_UP_TO ? 1 : GROUP
@@ -83,7 +102,8 @@ const grouped = (messages, mode, rate) => {
 
 /**
  * Sends every message and resolves to their outcomes in the order given. kafkajs keeps no order among sends that run at the same time (its idempotent
- * producer wakes a random waiter), so, as an application must, a partition's sends wait for one another, and only partitions run side by side.
+ * producer wakes a random waiter), so, as an application must, a partition's sends wait for one another, and only partitions run side by side; where
+ * kafkajs chooses the partition all wait for one another.
  */
 const sendAll = async (p, topic, messages, mode, rate) => {
   const results = new Array(messages.length)
@@ -102,8 +122,10 @@ const sendAll = async (p, topic, messages, mode, rate) => {
 }
 
 const produce = async r => {
+  const p = get(r.handle)
   const messages = r.generate ? [...records.generate(r.generate)] : r.records.map(records.decode)
-  const results = await sendAll(get(r.handle), r.topic, messages, r.mode, r.rate || 0)
+  if (!p.manual) for (const message of messages) delete message.partition
+  const results = await sendAll(p, r.topic, messages, r.mode, r.rate || 0)
   const failures = results.flatMap(({ error }, i) => (error ? [{ i, error }] : []))
   const counts = { acked: results.length - failures.length, failed: failures.length }
   return r.generate ? { ...counts, errors: failures.slice(0, MAX_GENERATED_ERRORS) } : { ...counts, results }
@@ -147,5 +169,5 @@ const closeAll = () => Promise.allSettled([...open.values()].map(p => within(500
 
 module.exports = {
   operations: { producer_open, produce, flush, producer_close, begin, commit: end('commit'), abort: end('abort'), send_offsets },
-  closeAll, grouped,
+  closeAll, grouped, noting,
 }

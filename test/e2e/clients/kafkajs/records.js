@@ -24,8 +24,10 @@ const headersObject = pairs => {
 const headerPairs = headers =>
   Object.entries(headers || {}).flatMap(([name, value]) => (Array.isArray(value) ? value.map(v => [name, v]) : [[name, value]]))
 
+/** Without a partition the library's partitioner chooses. */
 const message = (partition, key, value, pairs, timestamp) => {
-  const out = { partition, key, value }
+  const out = { key, value }
+  if (partition !== null && partition !== undefined) out.partition = partition
   if (pairs.length > 0) out.headers = headersObject(pairs)
   if (timestamp) out.timestamp = String(timestamp)
   return out
@@ -41,12 +43,27 @@ const padded = (i, prefix, size) => {
   return Buffer.from(head + PERIODS[(i * 7) % 26].repeat(Math.ceil(length / 26)).slice(0, length), 'latin1')
 }
 
+const VALUES = {
+  text: ({ prefix = '', size = 0 }, i) => padded(i, prefix, size),
+  json: (_spec, i) => Buffer.from(`{"id":${i},"name":"n${i}","email":"e${i}@example.org"}`),
+  'json-null-email': (_spec, i) => Buffer.from(`{"id":${i},"name":"n${i}","email":null}`),
+  confluent: (spec, i) => Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), VALUES.text(spec, i)]),
+  null: () => null,
+  'null-text': () => Buffer.from('null'),
+  empty: () => Buffer.alloc(0),
+  'empty-object': () => Buffer.from('{}'),
+}
+
+const keyOf = ({ prefix = '', keys = 0, hot = 0 }, i) =>
+  Buffer.from(prefix + (hot && i % hot === 0 ? 'hot' : `k${keys ? i % keys : i}`))
+
 /** The messages that a `generate` object stands for. */
 const generate = function* (spec) {
-  const { count, size = 0, ts = 0, flavour = 'plain', prefix = '', avoid = [] } = spec
+  const { count, ts = 0, flavour = 'plain', avoid = [] } = spec
   const partitions = spec.partitions || 1
+  const valueOf = VALUES[spec.value || 'text']
   for (let i = 0; i < count; i++) {
-    let [key, value, headers] = [Buffer.from(`${prefix}k${i}`), padded(i, prefix, size), []]
+    let [key, value, headers] = [keyOf(spec, i), valueOf(spec, i), []]
     if (flavour === 'mixed') {
       if (i % 7 === 3) value = null
       else if (i % 7 === 5) value = Buffer.alloc(0)

@@ -13,6 +13,9 @@ import records
 from outcome import describe_error
 
 POLL_MS = 200
+# kafka-python 3.0.12 never takes up an assignment that comes between two polls: the member heartbeats and has no partitions for ever. So polls are long
+# while it joins.
+JOINING_POLL_MS = 5000
 CALL_SECONDS = 60
 
 
@@ -22,24 +25,27 @@ class Member(ConsumerRebalanceListener):
     def __init__(self, consumer, topics):
         self._consumer, self._calls, self._lock = consumer, queue.Queue(), threading.Lock()
         self._received, self._count, self._positions, self._assignment = [], 0, {}, []
-        self._rebalances, self._error, self._stopping = 0, None, False
+        self._rebalances, self._error, self._stopping, self._joined = 0, None, False, False
         consumer.subscribe(topics=topics, listener=self)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def on_partitions_revoked(self, revoked):
+        self._joined = False
         with self._lock:
             self._assignment = [name for name in self._assignment if TopicPartition(*conn.split_partition(name)) not in revoked]
 
     def on_partitions_assigned(self, assigned):
+        self._joined = True
         with self._lock:
+            self._assignment = sorted("%s/%d" % tp for tp in assigned)
             self._rebalances += 1
 
     def _run(self):
         while not self._stopping:
             self._run_calls()
             try:
-                batches = self._consumer.poll(timeout_ms=POLL_MS)
+                batches = self._consumer.poll(timeout_ms=POLL_MS if self._joined else JOINING_POLL_MS)
             except Exception as e:
                 if getattr(e, "retriable", False):
                     logging.getLogger("driver").info("poll failed", exc_info=True)

@@ -1,8 +1,9 @@
 """Producer operations of the driver protocol."""
 
+import collections
 import time
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition, partitioner
 from kafka.structs import OffsetAndMetadata
 
 import conn
@@ -14,6 +15,10 @@ from outcome import describe_error
 PRODUCERS = Handles("p")
 MAX_GENERATED_ERRORS = 20
 CLOSE_SECONDS = 30
+
+
+# An open producer, and whether its records say their partition or the library's partitioner chooses it.
+Producer = collections.namedtuple("Producer", "kafka manual")
 
 
 def producer_open(r):
@@ -34,6 +39,9 @@ def producer_open(r):
         config["max_request_size"] = r["max_request_bytes"]
     if r.get("transactional_id"):
         config["transactional_id"] = r["transactional_id"]
+    chooser = r.get("partitioner", "manual")
+    if chooser not in ("manual", "default"):
+        config["partitioner"] = getattr(partitioner, chooser)()
     producer = KafkaProducer(**config)
     if r.get("transactional_id"):
         try:
@@ -41,18 +49,18 @@ def producer_open(r):
         except Exception:
             producer.close(timeout=1)
             raise
-    return {"handle": PRODUCERS.add(producer)}
+    return {"handle": PRODUCERS.add(Producer(producer, chooser == "manual"))}
 
 
 class Sender:
     """Hands records to one producer and gathers what became of each, in the order given."""
 
     def __init__(self, producer, topic, rate):
-        self.producer, self.topic, self.rate = producer, topic, rate
+        self.producer, self.manual, self.topic, self.rate = producer.kafka, producer.manual, topic, rate
         self.started, self.handed = time.monotonic(), 0
-        self.blind = producer.config["acks"] == 0  # then the library invents offsets
+        self.blind = self.producer.config["acks"] == 0  # then the library invents offsets
         # A future that is not done this long after its record was handed over counts as lost by the library.
-        self.patience = producer.config["delivery_timeout_ms"] / 1000 + 30
+        self.patience = self.producer.config["delivery_timeout_ms"] / 1000 + 30
 
     def hand_over(self, record):
         """Gives the record to the library; returns its future, or the exception that send() raised."""
@@ -60,22 +68,25 @@ class Sender:
             time.sleep(max(0.0, self.started + self.handed / self.rate - time.monotonic()))
         self.handed += 1
         partition, key, value, headers, timestamp = record
+        if not self.manual:
+            partition = None
         try:
             future = self.producer.send(self.topic, value=value, key=key, headers=headers, partition=partition, timestamp_ms=timestamp)
             return future, time.monotonic() + self.patience
         except Exception as e:
             return e, 0
 
-    def outcome(self, handed):
-        """Waits for a record's end: (offset, None) or (-1, exception)."""
+    def outcome(self, record, handed):
+        """Waits for a record's end: (partition, offset, None) or (partition, -1, exception). What the library chose is known only of what was stored."""
         future, deadline = handed
+        given = record[0] if self.manual else -1
         if isinstance(future, Exception):
-            return -1, future
+            return given, -1, future
         try:
-            offset = future.get(timeout=max(0.001, deadline - time.monotonic())).offset
-            return (-1 if self.blind else offset), None
+            stored = future.get(timeout=max(0.001, deadline - time.monotonic()))
+            return stored.partition, (-1 if self.blind else stored.offset), None
         except Exception as e:
-            return -1, e
+            return given, -1, e
 
 
 def produce(r):
@@ -83,12 +94,12 @@ def produce(r):
     source = records.generate(r["generate"]) if generated else map(records.decode, r["records"])
     sender = Sender(PRODUCERS.get(r["handle"]), r["topic"], r.get("rate") or 0)
     if r.get("mode") == "sync":
-        handed = ((record[0], sender.outcome(sender.hand_over(record))) for record in source)
+        outcomes = (sender.outcome(record, sender.hand_over(record)) for record in source)
     else:
-        pending = [(record[0], sender.hand_over(record)) for record in source]
-        handed = ((partition, sender.outcome(h)) for partition, h in pending)
+        pending = [(record, sender.hand_over(record)) for record in source]
+        outcomes = (sender.outcome(record, handed) for record, handed in pending)
     acked, results, failures = 0, [], []
-    for i, (partition, (offset, error)) in enumerate(handed):
+    for i, (partition, offset, error) in enumerate(outcomes):
         described = None if error is None else describe_error(error)
         acked += error is None
         if not generated:
@@ -101,27 +112,27 @@ def produce(r):
 
 
 def flush(r):
-    PRODUCERS.get(r["handle"]).flush(timeout=60)
+    PRODUCERS.get(r["handle"]).kafka.flush(timeout=60)
     return {}
 
 
 def producer_close(r):
-    PRODUCERS.take(r["handle"]).close(timeout=CLOSE_SECONDS)
+    PRODUCERS.take(r["handle"]).kafka.close(timeout=CLOSE_SECONDS)
     return {}
 
 
 def begin(r):
-    PRODUCERS.get(r["handle"]).begin_transaction()
+    PRODUCERS.get(r["handle"]).kafka.begin_transaction()
     return {}
 
 
 def commit(r):
-    PRODUCERS.get(r["handle"]).commit_transaction()
+    PRODUCERS.get(r["handle"]).kafka.commit_transaction()
     return {}
 
 
 def abort(r):
-    PRODUCERS.get(r["handle"]).abort_transaction()
+    PRODUCERS.get(r["handle"]).kafka.abort_transaction()
     return {}
 
 
@@ -129,13 +140,13 @@ def send_offsets(r):
     member = consumer_ops.CONSUMERS.get(r["consumer"]) if r.get("consumer") else None
     offsets = r.get("offsets") or member.received_positions()
     wanted = {TopicPartition(*conn.split_partition(k)): OffsetAndMetadata(o, "", -1) for k, o in offsets.items()}
-    PRODUCERS.get(r["handle"]).send_offsets_to_transaction(wanted, member.group_metadata() if member else r["group"])
+    PRODUCERS.get(r["handle"]).kafka.send_offsets_to_transaction(wanted, member.group_metadata() if member else r["group"])
     return {}
 
 
 def close_all():
     for producer in PRODUCERS.take_all():
-        producer.close(timeout=5)
+        producer.kafka.close(timeout=5)
 
 
 OPERATIONS = {name: globals()[name] for name in (

@@ -17,9 +17,9 @@ def unb64(text):
 
 
 def decode(record):
-    """A record of a request as (partition, key, value, headers, timestamp or None)."""
+    """A record of a request as (partition or None, key, value, headers, timestamp or None)."""
     headers = [(name, unb64(value)) for name, value in record.get("h") or []]
-    return record["p"], unb64(record.get("k")), unb64(record.get("v")), headers, record.get("ts")
+    return record.get("p"), unb64(record.get("k")), unb64(record.get("v")), headers, record.get("ts")
 
 
 def padded(i, prefix, size):
@@ -30,12 +30,35 @@ def padded(i, prefix, size):
     return head + (period * (length // 26 + 1))[:length]
 
 
+def text(spec, i):
+    return padded(i, spec.get("prefix") or "", spec.get("size") or 0)
+
+
+VALUES = {
+    "text": text,
+    "json": lambda spec, i: b'{"id":%d,"name":"n%d","email":"e%d@example.org"}' % (i, i, i),
+    "json-null-email": lambda spec, i: b'{"id":%d,"name":"n%d","email":null}' % (i, i),
+    "confluent": lambda spec, i: b"\x00\x00\x00\x00\x07" + text(spec, i),
+    "null": lambda spec, i: None,
+    "null-text": lambda spec, i: b"null",
+    "empty": lambda spec, i: b"",
+    "empty-object": lambda spec, i: b"{}",
+}
+
+
+def key_of(spec, i):
+    """The key of generated record i."""
+    hot, keys = spec.get("hot") or 0, spec.get("keys") or 0
+    name = "hot" if hot and i % hot == 0 else "k%d" % (i % keys if keys else i)
+    return ((spec.get("prefix") or "") + name).encode("ascii")
+
+
 def generate(spec):
     """Yields the records that a `generate` object stands for, in the form of decode()."""
-    partitions, prefix = spec.get("partitions") or 1, spec.get("prefix") or ""
+    partitions, value_of = spec.get("partitions") or 1, VALUES[spec.get("value") or "text"]
     mixed, avoid = spec.get("flavour") == "mixed", spec.get("avoid") or ()
     for i in range(spec["count"]):
-        key, value, headers = ("%sk%d" % (prefix, i)).encode("ascii"), padded(i, prefix, spec.get("size") or 0), []
+        key, value, headers = key_of(spec, i), value_of(spec, i), []
         if mixed:
             if i % 7 == 3:
                 value = None

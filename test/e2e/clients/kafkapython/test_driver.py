@@ -25,6 +25,13 @@ class Records(unittest.TestCase):
             got = {p: {"count": d.result()["count"], "sha256": d.result()["sha256"]} for p, d in digests.items()}
             self.assertEqual(vector["partitions"], got)
 
+    def test_unknown_form_of_value_is_an_error(self):
+        with self.assertRaises(KeyError):
+            list(records.generate({"count": 1, "value": "xml"}))
+
+    def test_partition_may_be_left_out(self):
+        self.assertEqual((None, b"k"), records.decode({"k": "aw==", "v": None})[:2])
+
     def test_null_and_empty_are_told_apart(self):
         self.assertEqual((1, None, b"", [("a", None), ("b", b"")], None), records.decode({"p": 1, "k": None, "v": "", "h": [["a", None], ["b", ""]]}))
         self.assertEqual((None, ""), (records.b64(None), records.b64(b"")))

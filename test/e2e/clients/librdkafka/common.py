@@ -54,11 +54,8 @@ def encode(data):
 
 def generated(g, i):
     """Record i of a generator as (partition, key, value, headers, timestamp), as README.md defines it."""
-    prefix, mixed = g.get("prefix", ""), g.get("flavour", "plain") == "mixed"
-    key = ("%sk%d" % (prefix, i)).encode("ascii")
-    value = ("%sv%d:" % (prefix, i)).encode("ascii")
-    value += padding(i, g.get("size", 0) - len(value))
-    headers = []
+    mixed = g.get("flavour", "plain") == "mixed"
+    key, value, headers = generated_key(g, i), VALUES[g.get("value", "text")](g, i), []
     if mixed:
         if i % 5 == 4:
             key = None
@@ -72,6 +69,29 @@ def generated(g, i):
     return i % max(1, g.get("partitions", 1)), key, value, headers, ts + i if ts else None
 
 
+def generated_key(g, i):
+    hot, keys = g.get("hot", 0), g.get("keys", 0)
+    name = "hot" if hot and i % hot == 0 else "k%d" % (i % keys if keys else i)
+    return (g.get("prefix", "") + name).encode("ascii")
+
+
+def generated_text(g, i):
+    value = ("%sv%d:" % (g.get("prefix", ""), i)).encode("ascii")
+    return value + padding(i, g.get("size", 0) - len(value))
+
+
+VALUES = {
+    "text": generated_text,
+    "json": lambda g, i: b'{"id":%d,"name":"n%d","email":"e%d@example.org"}' % (i, i, i),
+    "json-null-email": lambda g, i: b'{"id":%d,"name":"n%d","email":null}' % (i, i),
+    "confluent": lambda g, i: b"\x00\x00\x00\x00\x07" + generated_text(g, i),
+    "null": lambda g, i: None,
+    "null-text": lambda g, i: b"null",
+    "empty": lambda g, i: b"",
+    "empty-object": lambda g, i: b"{}",
+}
+
+
 def padding(i, length):
     if length <= 0:
         return b""
@@ -80,9 +100,9 @@ def padding(i, length):
 
 
 def given(n):
-    """A record of a request as (partition, key, value, headers, timestamp)."""
+    """A record of a request as (partition or None, key, value, headers, timestamp)."""
     headers = [(name, decode(value)) for name, value in n.get("h") or []]
-    return n["p"], decode(n.get("k")), decode(n.get("v")), headers, n.get("ts")
+    return n.get("p"), decode(n.get("k")), decode(n.get("v")), headers, n.get("ts")
 
 
 def as_json(msg):

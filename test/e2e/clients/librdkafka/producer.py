@@ -9,6 +9,8 @@ import consumer
 from common import describe_error, generated, given, kafka_error, settings
 
 producers = {}
+manual = set()  # handles of producers whose records say their partition; the others leave it to the library
+CHOOSE = -1  # librdkafka's RD_KAFKA_PARTITION_UA
 numbers = itertools.count(1)
 
 
@@ -34,11 +36,16 @@ def producer_open(r):
     if r.get("transactional_id"):
         conf["transactional.id"] = r["transactional_id"]
         conf["transaction.timeout.ms"] = max(60000, conf["message.timeout.ms"])
+    partitioner = r.get("partitioner", "manual")
+    if partitioner not in ("manual", "default"):
+        conf["partitioner"] = partitioner
     p = Producer(conf)
     if r.get("transactional_id"):
         p.init_transactions(30)
     handle = "p%d" % next(numbers)
     producers[handle] = p
+    if partitioner == "manual":
+        manual.add(handle)
     return {"handle": handle}
 
 
@@ -71,8 +78,10 @@ class Outcomes:
         return result
 
 
-def send(p, topic, record, outcomes, i):
+def send(p, topic, record, chooses, outcomes, i):
     partition, key, value, headers, ts = record
+    if chooses:
+        partition = CHOOSE
     kwargs = {"timestamp": ts} if ts is not None else {}
     while True:
         try:
@@ -92,7 +101,7 @@ def produce(r):
     for i in range(count):
         while rate and (left := start + i / rate - time.monotonic()) > 0:
             p.poll(min(left, 0.05))
-        send(p, topic, generated(g, i) if g else given(r["records"][i]), outcomes, i)
+        send(p, topic, generated(g, i) if g else given(r["records"][i]), r["handle"] not in manual, outcomes, i)
         while sync and outcomes.all[i] is None:
             p.poll(0.05)
         p.poll(0)
@@ -107,6 +116,7 @@ def flush(r):
 
 def producer_close(r):
     producers.pop(r["handle"]).flush(10)
+    manual.discard(r["handle"])
     return {}
 
 
