@@ -34,6 +34,8 @@ func init() {
 		protocol.CreateTopics:            {onRequest: onCreateTopics},
 		protocol.DeleteTopics:            {onRequest: onDeleteTopics},
 		protocol.InitProducerId:          {onRequest: onInitProducerID},
+		protocol.AddPartitionsToTxn:      {onRequest: onAddPartitionsToTxn},
+		protocol.AddOffsetsToTxn:         {onRequest: onAddOffsetsToTxn},
 		protocol.EndTxn:                  {onRequest: onEndTxn},
 		protocol.AlterConfigs:            {onRequest: onAlterConfigs},
 		protocol.CreatePartitions:        {onRequest: onCreatePartitions},

@@ -52,6 +52,7 @@ func onProduce(s *session, rq *request) error {
 		return s.undecodableProduce(rq, err)
 	}
 	id := s.identity.Load()
+	s.noteTransactional(&req)
 	s.awaitTopics(id, &req)
 	verdict := s.gate.Produce(id, &req, s.in.readAt)
 	ex := s.exchange(rq, onProduceAnswer)
@@ -168,7 +169,7 @@ func deniedFrame(rq *request, denied []protocol.Denial) ([]byte, error) {
 
 func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	st, _ := ex.state.(*produceState)
-	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil {
+	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil && s.transactional.Load() == nil {
 		return s.relay(a)
 	}
 	body, err := s.read(ex, a)
@@ -180,7 +181,7 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 		s.srv.metrics.skipped("malformed_answer", a.size)
 		return s.relay(a)
 	}
-	if st != nil || ex.tap != nil {
+	if st != nil || ex.tap != nil || s.srv.engine.Wants(rules.KindProduceFailed) {
 		s.noteProduced(ex, st, &resp)
 	}
 	if st != nil && len(st.denied) > 0 {
@@ -208,9 +209,10 @@ func (s *session) mergeDenied(ex *exchange, a *answer, body []byte, denied []pro
 	return s.replace(a, merged)
 }
 
-// noteProduced recognises an OUT_OF_ORDER_SEQUENCE_NUMBER that follows from a
-// batch that a rule refused: the producer's sequence has a hole there, and the
-// client's retries close it. It is no failure of its own.
+// noteProduced tells of the errors in an answer, except an
+// OUT_OF_ORDER_SEQUENCE_NUMBER that follows from a batch that a rule refused: the
+// producer's sequence has a hole there, and the client's retries close it. It is no
+// failure of its own.
 func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.ProduceResponse) {
 	it := resp.Partitions()
 	var p protocol.ProduceResponsePartition
@@ -219,15 +221,14 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 			continue
 		}
 		ex.tapOutcome(errorName(p.ErrorCode))
-		if st == nil || p.ErrorCode != outOfOrderSequence {
-			continue
-		}
 		topic, _ := s.topicName(p.Topic, p.TopicID)
-		if s.srv.engine.Refusals().Explains(st.producerID, topic, p.Partition, s.srv.now()) {
+		if st != nil && p.ErrorCode == outOfOrderSequence && s.srv.engine.Refusals().Explains(st.producerID, topic, p.Partition, s.srv.now()) {
 			s.srv.metrics.consequences.Inc()
 			s.srv.log.Debug().Uint64("conn_id", s.id).Str("topic", topic).Int32("partition", p.Partition).
 				Msg("out of order sequence after a refused batch: the client will renumber and go on")
+			continue
 		}
+		s.produceFailed(topic, &p)
 	}
 }
 

@@ -56,6 +56,8 @@ type session struct {
 	answered int       // exchanges whose answers stand in the window, not yet written
 	fetching *fetching // nil until there are Fetch answers to be more than relayed
 
+	transactional atomic.Pointer[transactional] // whose transactions the client writes; nil: none, or nobody wants to know
+
 	reads atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
 
 	auth     authentication // see api_sasl.go

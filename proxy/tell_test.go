@@ -62,7 +62,7 @@ func (f *follower) wants(t *testing.T, want ...rules.Event) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	for _, ev := range got {
-		if ev.When().IsZero() || ev.Key(rules.ByCluster) == "" {
+		if ev.When().IsZero() || ev.Key(rules.ByCluster)+ev.Key(rules.ByTransactionalID) == "" {
 			t.Errorf("%+v has no time or no key", ev)
 		}
 	}

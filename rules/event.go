@@ -36,6 +36,8 @@ const (
 	KindSchemaSubjects
 	KindKeyFormatChanged
 	KindFetched
+	KindProducerInitialised
+	KindProduceFailed
 
 	// NumKinds bounds the values above.
 	NumKinds
@@ -119,6 +121,9 @@ type TransactionEnded struct {
 	ProducerID      int64
 	ProducerEpoch   int16
 	Committed       bool
+	// Initialised says that it was InitProducerId: there need not have been an
+	// open transaction.
+	Initialised bool
 }
 
 // Kind is KindTransactionEnded.

@@ -235,3 +235,29 @@ func TestTransactions(t *testing.T) {
 		check1(t, "EndTxn response", version, result, err, wantEnd)
 	}
 }
+
+func TestJoinTransactions(t *testing.T) {
+	for version := range int16(5) {
+		parts := kmsg.NewPtrAddPartitionsToTxnRequest()
+		parts.TransactionalID, parts.ProducerID, parts.ProducerEpoch = "tx", 8, 2
+		want := JoinTxn{"tx", Producer{8, 2}}
+		if version < 4 { // later ones are for brokers
+			got, err := ParseAddPartitionsToTxnRequest(version, at(version, parts), Limits{})
+			check1(t, "AddPartitionsToTxn", version, got, err, want)
+			resp := kmsg.NewPtrAddPartitionsToTxnResponse()
+			resp.Topics = []kmsg.AddPartitionsToTxnResponseTopic{{Topic: "orders", Partitions: []kmsg.AddPartitionsToTxnResponseTopicPartition{
+				{Partition: 0}, {Partition: 1, ErrorCode: notAttempted}, {Partition: 2, ErrorCode: 90},
+			}}}
+			code, err := ParseAddPartitionsToTxnResponse(version, at(version, resp), Limits{})
+			check1(t, "AddPartitionsToTxn response", version, code, err, 90)
+		}
+		offsets := kmsg.NewPtrAddOffsetsToTxnRequest()
+		offsets.TransactionalID, offsets.ProducerID, offsets.ProducerEpoch, offsets.Group = "tx", 8, 2, "g"
+		got, err := ParseAddOffsetsToTxnRequest(version, at(version, offsets), Limits{})
+		check1(t, "AddOffsetsToTxn", version, got, err, want)
+		resp := kmsg.NewPtrAddOffsetsToTxnResponse()
+		resp.ErrorCode = 47
+		code, err := ParseAddOffsetsToTxnResponse(version, at(version, resp), Limits{})
+		check1(t, "AddOffsetsToTxn response", version, code, err, 47)
+	}
+}

@@ -5,8 +5,10 @@ import (
 )
 
 const (
-	keyInitProducerId = 22
-	keyEndTxn         = 26
+	keyInitProducerId     = 22
+	keyAddPartitionsToTxn = 24
+	keyAddOffsetsToTxn    = 25
+	keyEndTxn             = 26
 )
 
 // Producer is the identity of an idempotent or transactional producer.
@@ -78,4 +80,60 @@ func ParseEndTxnResponse(version int16, body []byte, lim Limits) (ProducerResult
 		return ProducerResult{}, err
 	}
 	return ProducerResult{resp.ErrorCode, Producer{resp.ProducerID, resp.ProducerEpoch}}, nil
+}
+
+// JoinTxn is an AddPartitionsToTxn or AddOffsetsToTxn request: something is to
+// become part of a transaction.
+type JoinTxn struct {
+	// TransactionalID is "" in the form that brokers use among themselves
+	// (AddPartitionsToTxn version 4 and above).
+	TransactionalID string
+	Producer        Producer
+}
+
+// ParseAddPartitionsToTxnRequest reads the body of an AddPartitionsToTxn request.
+func ParseAddPartitionsToTxnRequest(version int16, body []byte, lim Limits) (JoinTxn, error) {
+	rq, err := read[*kmsg.AddPartitionsToTxnRequest](DecodeRequest(keyAddPartitionsToTxn, version, body, lim))
+	if err != nil {
+		return JoinTxn{}, err
+	}
+	return JoinTxn{rq.TransactionalID, Producer{rq.ProducerID, rq.ProducerEpoch}}, nil
+}
+
+// ParseAddOffsetsToTxnRequest reads the body of an AddOffsetsToTxn request.
+func ParseAddOffsetsToTxnRequest(version int16, body []byte, lim Limits) (JoinTxn, error) {
+	rq, err := read[*kmsg.AddOffsetsToTxnRequest](DecodeRequest(keyAddOffsetsToTxn, version, body, lim))
+	if err != nil {
+		return JoinTxn{}, err
+	}
+	return JoinTxn{rq.TransactionalID, Producer{rq.ProducerID, rq.ProducerEpoch}}, nil
+}
+
+// notAttempted is OPERATION_NOT_ATTEMPTED: another partition is why.
+const notAttempted = 55
+
+// ParseAddPartitionsToTxnResponse gives the error of an AddPartitionsToTxn
+// response: that of the first partition which has one of its own.
+func ParseAddPartitionsToTxnResponse(version int16, body []byte, lim Limits) (errorCode int16, err error) {
+	resp, err := read[*kmsg.AddPartitionsToTxnResponse](DecodeResponse(keyAddPartitionsToTxn, version, body, lim))
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 && p.ErrorCode != notAttempted {
+				return p.ErrorCode, nil
+			}
+		}
+	}
+	return resp.ErrorCode, nil
+}
+
+// ParseAddOffsetsToTxnResponse gives the error of an AddOffsetsToTxn response.
+func ParseAddOffsetsToTxnResponse(version int16, body []byte, lim Limits) (errorCode int16, err error) {
+	resp, err := read[*kmsg.AddOffsetsToTxnResponse](DecodeResponse(keyAddOffsetsToTxn, version, body, lim))
+	if err != nil {
+		return 0, err
+	}
+	return resp.ErrorCode, nil
 }

@@ -28,6 +28,9 @@
 //	shop produces (acks=0 codec=lz4 version=9 txn=T pid=7/0 seq=5) users/3: k1=null
 //	shop commits T pid=7/0
 //	shop aborts T pid=7/0
+//	shop initialises T pid=7/1 timeout=60s    (InitProducerId answered; also error=90, and resumed for KIP-360)
+//	shop fails T: 47 orders/3                 (a Produce in transactions of T refused with that error)
+//	shop fails T: 90 EndTxn                   (or another request of the transaction)
 //	shop reconnects
 //	shop produces orders/1: k{1..50}=v{#}     (50 records)
 //	shop produces orders by java: k{1..50}=v  (one request, split over partitions as that partitioner does; or: by turns)

@@ -81,20 +81,22 @@ func (s *stage) line(line string) asking {
 // verbs is what clients can do besides producing. Each is given the words behind
 // it.
 var verbs = map[string]func(*stage, *client, []string){
-	"reconnects": (*stage).reconnect,
-	"commits":    func(s *stage, c *client, words []string) { s.endTransaction(c, words, true) },
-	"aborts":     func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
-	"asks":       (*stage).askTopic,
-	"lists":      (*stage).listTopic,
-	"creates":    (*stage).createTopic,
-	"deletes":    (*stage).deleteTopic,
-	"alters":     (*stage).alterTopic,
-	"subscribes": (*stage).subscribe,
-	"reads":      (*stage).readTopic,
-	"saw":        (*stage).sawPartitions,
-	"adds":       (*stage).addPartitions,
-	"fetches":    (*stage).fetch,
-	"polls":      (*stage).poll,
+	"reconnects":  (*stage).reconnect,
+	"commits":     func(s *stage, c *client, words []string) { s.endTransaction(c, words, true) },
+	"aborts":      func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
+	"initialises": (*stage).initialise,
+	"fails":       (*stage).fail,
+	"asks":        (*stage).askTopic,
+	"lists":       (*stage).listTopic,
+	"creates":     (*stage).createTopic,
+	"deletes":     (*stage).deleteTopic,
+	"alters":      (*stage).alterTopic,
+	"subscribes":  (*stage).subscribe,
+	"reads":       (*stage).readTopic,
+	"saw":         (*stage).sawPartitions,
+	"adds":        (*stage).addPartitions,
+	"fetches":     (*stage).fetch,
+	"polls":       (*stage).poll,
 }
 
 // repeated gives the lines of text that say something, those between `repeat N
