@@ -17,6 +17,7 @@ func Specs() []rules.Spec {
 		wrongTopicSpec(),
 		formatDriftSpec(),
 		nullFieldDriftSpec(),
+		transactionAbortsSpec(),
 		producerFencedSpec(),
 		unsafeProducerSpec(),
 		compactedEventStreamSpec(),
