@@ -80,7 +80,7 @@ func (o outcomes) percent() float64 {
 type abortState struct {
 	slots   [abortSlots]outcomes
 	window  time.Duration // that the slots are parts of
-	slot    int64 // number of the latest slot since the epoch
+	slot    int64         // number of the latest slot since the epoch
 	client  *rules.Identity
 	aborter *rules.Identity // who aborted last
 	aborted time.Time
