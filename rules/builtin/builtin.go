@@ -17,6 +17,7 @@ func Specs() []rules.Spec {
 		wrongTopicSpec(),
 		formatDriftSpec(),
 		nullFieldDriftSpec(),
+		transactionStallSpec(),
 		transactionAbortsSpec(),
 		producerFencedSpec(),
 		unsafeProducerSpec(),
