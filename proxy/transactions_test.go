@@ -152,3 +152,22 @@ func TestConsequenceOfARefusalIsNotTold(t *testing.T) {
 		t.Errorf("told %+v", got)
 	}
 }
+
+// Requests of one producer name the same transactional id again and again.
+func TestTransactionalRequestAllocatesNothing(t *testing.T) {
+	r, _ := newTransactional(t)
+	kreq := produce(12, -1, "orders", []string{"v"})
+	kreq.TransactionID = new("T")
+	req, err := protocol.ParseProduceRequest(12, kreq.AppendTo(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{srv: r.Server}
+	s.noteTransactional(&req)
+	if n := testing.AllocsPerRun(100, func() { s.noteTransactional(&req) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if got := s.transactional.Load(); got == nil || *got != (transactional{"T", 7}) {
+		t.Errorf("noted %+v", got)
+	}
+}

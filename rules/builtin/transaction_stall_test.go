@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -149,5 +150,32 @@ func BenchmarkTransactionStall(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Batch(c, batch)
+	}
+}
+
+// Sessions write while the watcher closes what they have opened.
+func TestOpenTransactionsAreShared(t *testing.T) {
+	s, c, b := newStall(t)
+	var sessions sync.WaitGroup
+	for range 4 {
+		sessions.Go(func() {
+			c := &rules.Case{Scratch: s.NewScratch(), Shared: c.Shared}
+			own := *b
+			for i := range 1000 {
+				own.Time = epoch.Add(time.Duration(i))
+				s.Batch(c, &own)
+				c.Reset()
+			}
+		})
+	}
+	w := &rules.Watch{Key: "T", By: rules.ByTransactionalID, Shared: c.Shared}
+	for i := range 1000 {
+		w.Now = epoch.Add(time.Duration(i))
+		s.Watch(w, rules.TransactionEnded{At: w.Now, Client: b.Identity, Committed: true})
+		s.Tick(w)
+	}
+	sessions.Wait()
+	if n := c.Shared.Len(); n != 1 {
+		t.Errorf("%d ids", n)
 	}
 }
