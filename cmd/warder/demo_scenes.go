@@ -59,6 +59,8 @@ func demoScenes() []demoScene {
 		scenePartitionerMix(),
 		scenePartitionCountChange(),
 		sceneWrongTopic(),
+		sceneUnsafeProducer(),
+		sceneTransactionStall(),
 		sceneHotPartition(),
 		sceneTombstoneSpike(),
 	}
