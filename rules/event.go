@@ -38,6 +38,18 @@ const (
 	KindFetched
 	KindProducerInitialised
 	KindProduceFailed
+	KindJoinRequested
+	KindJoined
+	KindSynced
+	KindHeartbeat
+	KindLeft
+	KindConsumerHeartbeat
+	KindMemberGone
+	KindCommitted
+	KindOffsetsFetched
+	KindOffsetsDeleted
+	KindOffsetsListed
+	KindMemberFetched
 
 	// NumKinds bounds the values above.
 	NumKinds
@@ -52,6 +64,7 @@ const (
 	ByTopic
 	// ByCluster is one key for everything: what has to be seen together.
 	ByCluster
+	ByGroup
 
 	// NumKeyKinds bounds the values above.
 	NumKeyKinds

@@ -131,6 +131,9 @@ type Watch struct {
 	// State is nil at first; what the rule stores here is kept for the key
 	// until the rule stores nil or the store is full.
 	State any
+	// Model is what is known of the key, if there is a Model for that kind of
+	// key. It is read only, and only during the call.
+	Model ModelState
 	// Shared is what the rule's NewShared made, if it is a Sharer.
 	Shared Store
 

@@ -45,6 +45,8 @@ type Engine struct {
 	inline            bool
 	seed              maphash.Seed
 	shards            []*shard
+	models            [rules.NumKeyKinds]rules.Model
+	followed          [rules.NumKinds][]rules.KeyKind // by models
 	findings          chan rules.Finding
 
 	live  atomic.Pointer[ruleSet]
@@ -82,6 +84,12 @@ func New(o Options) (*Engine, error) {
 	}
 	if e.now == nil {
 		e.now = time.Now
+	}
+	for _, m := range o.Models {
+		e.models[m.By()] = m
+		for _, kind := range m.Kinds() {
+			e.followed[kind] = append(e.followed[kind], m.By())
+		}
 	}
 	e.undecodable = undecodable(e.refuseUndecodable)
 	e.folder = newFolder(o.Limits.Incidents, e.publish)
@@ -142,23 +150,32 @@ func (e *Engine) sharedOf(id string, s rules.Sharer) rules.Store {
 // Gate gives a session what it needs to have its requests judged.
 func (e *Engine) Gate() *Gate { return &Gate{inspector: inspector{engine: e}} }
 
-// Wants says whether any watcher listens to this kind of event. Where none
-// does, the event need not even be made.
-func (e *Engine) Wants(k rules.Kind) bool { return len(e.live.Load().interests[k]) > 0 }
+// Wants says whether any watcher or model listens to this kind of event. Where
+// none does, the event need not even be made.
+func (e *Engine) Wants(k rules.Kind) bool {
+	return len(e.followed[k]) > 0 || len(e.live.Load().interests[k]) > 0
+}
 
 // Emit hands an event to the shards that keep state for its keys. It never
 // blocks: when a queue is full the event is dropped and counted, and the shard
 // is told of the gap.
 func (e *Engine) Emit(ev rules.Event) {
 	var done [rules.NumKeyKinds]bool
+	for _, by := range e.followed[ev.Kind()] {
+		done[by] = true
+		e.send(ev, by)
+	}
 	for _, in := range e.live.Load().interests[ev.Kind()] {
-		if done[in.by] {
-			continue
+		if !done[in.by] {
+			done[in.by] = true
+			e.send(ev, in.by)
 		}
-		done[in.by] = true
-		if key := ev.Key(in.by); key != "" {
-			e.shardOf(in.by, key).put(envelope{event: ev, by: in.by, key: key})
-		}
+	}
+}
+
+func (e *Engine) send(ev rules.Event, by rules.KeyKind) {
+	if key := ev.Key(by); key != "" {
+		e.shardOf(by, key).put(envelope{event: ev, by: by, key: key})
 	}
 }
 

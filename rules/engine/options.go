@@ -21,6 +21,9 @@ type Options struct {
 	Topics *state.Topics
 	// Keys is how clients choose partitions; one of the usual size when nil.
 	Keys *state.Keys
+	// Models are kept for all Watchers of their kind of key, at most one for
+	// each kind.
+	Models []rules.Model
 	// Sinks take the findings, besides the ring that Findings serves. The
 	// engine closes them.
 	Sinks []sink.Sink

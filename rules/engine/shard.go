@@ -22,7 +22,8 @@ type shard struct {
 
 	// owned by run, or by the caller of an Inline engine
 	states map[stateID]watchStates
-	asked  []rules.Question // by the rules that are being called
+	models [rules.NumKeyKinds]*state.LRU[string, rules.ModelState] // nil without a Model
+	asked  []rules.Question                                        // by the rules that are being called
 
 	size, evicted atomic.Int64 // of states, for metrics
 }
@@ -33,6 +34,7 @@ type envelope struct {
 	by    rules.KeyKind
 	key   string
 	only  string // id of the only rule that is meant; "": all that are interested
+	view  func() // instead of an event: looks at models, see Engine.View
 }
 
 // watchStates holds the state of each key.
@@ -53,7 +55,13 @@ type keyed struct {
 }
 
 func newShard(e *Engine, queue, limit int) *shard {
-	return &shard{engine: e, queue: make(chan envelope, queue), limit: limit, states: map[stateID]watchStates{}}
+	s := &shard{engine: e, queue: make(chan envelope, queue), limit: limit, states: map[stateID]watchStates{}}
+	for by, m := range e.models {
+		if m != nil {
+			s.models[by] = state.NewLRU[string, rules.ModelState](limit)
+		}
+	}
+	return s
 }
 
 // put queues an event, or drops it when the queue is full.
@@ -92,8 +100,15 @@ func (s *shard) run(ctx context.Context) {
 // take gives an event to the watchers that are interested in it, a Gap before
 // it if events were lost.
 func (s *shard) take(env envelope) {
+	if env.view != nil {
+		env.view()
+		return
+	}
 	set := s.engine.live.Load()
 	s.tellGap(set, env.event.When())
+	if env.only == "" {
+		s.follow(env)
+	}
 	for _, in := range set.interests[env.event.Kind()] {
 		if in.by != env.by || in.rule.watcher == nil || env.only != "" && env.only != in.rule.spec.ID || !in.rule.match.concerns(env.event) {
 			continue
@@ -113,6 +128,7 @@ func (s *shard) tellGap(set *ruleSet, now time.Time) {
 		return
 	}
 	gap := rules.Gap{At: now, Lost: int(lost)}
+	s.eachModel(func(by rules.KeyKind, key string, m rules.ModelState) { s.apply(by, key, m, gap) })
 	s.eachState(set, func(k keyed) {
 		s.call(set, k, now, func(w *rules.Watch) { k.rule.watcher.Watch(w, gap) })
 	})
@@ -125,6 +141,7 @@ func (s *shard) tick(now time.Time) {
 	if s == s.engine.shards[0] {
 		s.sweep(set, now)
 	}
+	s.tickModels(now)
 	s.eachState(set, func(k keyed) {
 		if k.rule.ticker != nil {
 			s.call(set, k, now, k.rule.ticker.Tick)
@@ -149,7 +166,8 @@ func (s *shard) ask(now time.Time) {
 func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watch)) {
 	w := rules.Watch{Key: k.key, By: k.by, Now: now, Shared: k.rule.shared}
 	w.State, _ = k.states.Peek(k.key)
-	if !s.guard(k.rule, func() { code(&w) }) {
+	w.Model = s.modelOf(k.by, k.key)
+	if !s.guard(k.rule.spec.ID, func() { code(&w) }) {
 		w.State = nil // whatever it was, it made the rule panic
 	}
 	switch {
@@ -179,17 +197,18 @@ func (s *shard) sweep(set *ruleSet, now time.Time) {
 	for _, a := range set.active {
 		if a.sweeper != nil {
 			w := rules.Watch{Now: now, Shared: a.shared}
-			s.guard(a, func() { a.sweeper.Sweep(&w) })
+			s.guard(a.spec.ID, func() { a.sweeper.Sweep(&w) })
 			s.collect(set, a, &w)
 		}
 	}
 }
 
-// guard calls f, which runs code of the rule, and says whether it returned.
-func (s *shard) guard(a *activeRule, f func()) (ok bool) {
+// guard calls f, which runs code of the rule or model of that name, and says
+// whether it returned.
+func (s *shard) guard(name string, f func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.engine.panicked(a.spec.ID, r)
+			s.engine.panicked(name, r)
 		}
 	}()
 	f()
@@ -218,6 +237,12 @@ func (s *shard) eachState(set *ruleSet, f func(keyed)) {
 
 func (s *shard) measure() {
 	size, evicted := 0, uint64(0)
+	for _, models := range s.models {
+		if models != nil {
+			size += models.Len()
+			evicted += models.Evicted()
+		}
+	}
 	for _, states := range s.states {
 		size += states.Len()
 		evicted += states.Evicted()

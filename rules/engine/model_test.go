@@ -1,0 +1,126 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"warder/rules"
+	"warder/rules/engine"
+)
+
+// counter is a model that counts what it is told of a group.
+type counter struct {
+	key          string
+	events, gaps int
+	last         time.Time
+}
+
+func (c *counter) Apply(ev rules.Event) {
+	switch ev := ev.(type) {
+	case rules.Gap:
+		c.gaps++
+	case rules.Heartbeat:
+		if ev.ErrorCode == 99 {
+			panic("x")
+		}
+		c.events++
+		c.last = ev.At
+	}
+}
+
+func (c *counter) Tick(now time.Time) bool { return now.Sub(c.last) < time.Minute }
+
+type counting struct{}
+
+func (counting) By() rules.KeyKind   { return rules.ByGroup }
+func (counting) Kinds() []rules.Kind { return []rules.Kind{rules.KindHeartbeat} }
+func (counting) New(key string, now time.Time) rules.ModelState {
+	return &counter{key: key, last: now}
+}
+
+func beat(group string, code int16, at time.Time) rules.Heartbeat {
+	return rules.Heartbeat{At: at, Membership: rules.Membership{Group: group}, ErrorCode: code}
+}
+
+// groupWatcher notes what it sees of the model.
+func groupWatcher(seen *[]string) rules.Spec {
+	f := &fake{
+		watch: func(w *rules.Watch, ev rules.Event) {
+			w.State = true
+			m, _ := w.Model.(*counter)
+			*seen = append(*seen, fmt.Sprintf("%s %d", w.Key, m.events))
+		},
+		tick: func(w *rules.Watch) { *seen = append(*seen, "tick "+w.Key) },
+	}
+	spec := f.spec("watching")
+	spec.Needs, spec.Watches = 0, []rules.Interest{{Kind: rules.KindHeartbeat, By: rules.ByGroup}}
+	return spec
+}
+
+func TestModelIsToldFirstAndSharedByKey(t *testing.T) {
+	var seen []string
+	b := newBench(t, []rules.Spec{groupWatcher(&seen)}, func(o *engine.Options) { o.Models = []rules.Model{counting{}} })
+	b.Emit(beat("a", 0, epoch))
+	b.Emit(beat("b", 0, epoch))
+	b.Emit(beat("a", 0, epoch.Add(time.Second)))
+	if fmt.Sprint(seen) != "[a 1 b 1 a 2]" {
+		t.Errorf("%v", seen)
+	}
+	events := 0
+	if !b.View(rules.ByGroup, "a", func(m rules.ModelState) { events = m.(*counter).events }) || events != 2 {
+		t.Errorf("%d events", events)
+	}
+	if b.View(rules.ByGroup, "c", func(rules.ModelState) {}) {
+		t.Error("there is no group c")
+	}
+	groups := 0
+	if !b.ViewAll(rules.ByGroup, func(string, rules.ModelState) { groups++ }) || groups != 2 {
+		t.Errorf("%d groups", groups)
+	}
+}
+
+// What a model is done with goes, and the states of rules with it.
+func TestModelThatIsDoneTakesTheStatesAlong(t *testing.T) {
+	var seen []string
+	b := newBench(t, []rules.Spec{groupWatcher(&seen)}, func(o *engine.Options) { o.Models = []rules.Model{counting{}} })
+	b.Emit(beat("a", 0, epoch))
+	b.Emit(beat("b", 0, epoch.Add(time.Minute)))
+	seen = nil
+	b.Tick(epoch.Add(time.Minute))
+	if fmt.Sprint(seen) != "[tick b]" || b.View(rules.ByGroup, "a", func(rules.ModelState) {}) {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestModelThatPanicsIsForgotten(t *testing.T) {
+	b := newBench(t, []rules.Spec{(&fake{}).spec("rule")}, func(o *engine.Options) { o.Models = []rules.Model{counting{}} })
+	if !b.Wants(rules.KindHeartbeat) || b.Wants(rules.KindJoined) {
+		t.Error("what a model follows is wanted, and nothing else")
+	}
+	b.Emit(beat("a", 0, epoch))
+	b.Emit(beat("a", 99, epoch))
+	if b.counts["panic model"] != 1 || b.View(rules.ByGroup, "a", func(rules.ModelState) {}) {
+		t.Errorf("counted %v", b.counts)
+	}
+}
+
+// A view is served by the goroutine of the shard, between events.
+func TestViewOfARunningEngine(t *testing.T) {
+	b := newBench(t, []rules.Spec{(&fake{}).spec("rule")}, func(o *engine.Options) {
+		o.Models, o.Inline = []rules.Model{counting{}}, false
+	})
+	for i := range 100 {
+		b.Emit(beat(fmt.Sprint("g", i%10), 0, epoch))
+	}
+	groups, events := 0, 0
+	if !b.ViewAll(rules.ByGroup, func(_ string, m rules.ModelState) { groups, events = groups+1, events+m.(*counter).events }) {
+		t.Error("a shard could not be asked")
+	}
+	if groups != 10 || events != 100 {
+		t.Errorf("%d groups, %d events", groups, events)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,133 @@
+package rules
+
+import "time"
+
+// PartitionOffset is an offset of a partition, as committed: the next one to be
+// read.
+type PartitionOffset struct {
+	TopicPartition
+	// Offset is -1 when there is none.
+	Offset    int64
+	ErrorCode int16
+}
+
+// Committed is the coordinator's answer to OffsetCommit, or to TxnOffsetCommit,
+// whose offsets count only when the transaction is committed. An administrator
+// who sets offsets commits with an empty member id and generation -1.
+type Committed struct {
+	At     time.Time
+	Client *Identity
+	Membership
+	Requested time.Time
+	Offsets   []PartitionOffset
+	// TransactionalID is empty outside a transaction.
+	TransactionalID string
+}
+
+// Kind is KindCommitted.
+func (Committed) Kind() Kind { return KindCommitted }
+
+// When is the time of the answer.
+func (e Committed) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e Committed) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// OffsetsFetched is the coordinator's answer to OffsetFetch: where a group goes on
+// reading.
+type OffsetsFetched struct {
+	At      time.Time
+	Client  *Identity
+	Group   string
+	Offsets []PartitionOffset
+	// Looked says that warder asked, not a client.
+	Looked bool
+}
+
+// Kind is KindOffsetsFetched.
+func (OffsetsFetched) Kind() Kind { return KindOffsetsFetched }
+
+// When is the time of the answer.
+func (e OffsetsFetched) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e OffsetsFetched) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// OffsetsDeleted says that OffsetDelete or DeleteGroups was answered without
+// error.
+type OffsetsDeleted struct {
+	At     time.Time
+	Client *Identity
+	Group  string
+	// Partitions whose offsets are gone; nil for the whole group.
+	Partitions []TopicPartition
+}
+
+// Kind is KindOffsetsDeleted.
+func (OffsetsDeleted) Kind() Kind { return KindOffsetsDeleted }
+
+// When is the time of the answer.
+func (e OffsetsDeleted) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e OffsetsDeleted) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// What ListOffsets can ask for instead of a time (ListOffsetsRequest.java).
+const (
+	LatestTimestamp   int64 = -1
+	EarliestTimestamp int64 = -2
+)
+
+// OffsetsListed says that a member of a group asked where a partition ends or
+// begins (ListOffsets), as consumers do that have no committed offset or whose
+// offset is out of range (auto.offset.reset).
+type OffsetsListed struct {
+	At     time.Time
+	Client *Identity
+	Membership
+	TopicPartition
+	// Timestamp asked for: LatestTimestamp, EarliestTimestamp, other negative
+	// ones, or milliseconds.
+	Timestamp int64
+	Offset    int64
+	ErrorCode int16
+}
+
+// Kind is KindOffsetsListed.
+func (OffsetsListed) Kind() Kind { return KindOffsetsListed }
+
+// When is the time of the answer.
+func (e OffsetsListed) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e OffsetsListed) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// MemberFetched says what a member of a group fetched: where it reads, and what
+// the broker says of the partition. It comes at most once a second for each member
+// and partition, and at once when the answer has an error.
+type MemberFetched struct {
+	At     time.Time
+	Client *Identity
+	Membership
+	TopicPartition
+	// FetchOffset is what the request asked for.
+	FetchOffset int64
+	// HighWatermark, LastStableOffset and LogStartOffset are -1 when the
+	// answer does not say.
+	HighWatermark, LastStableOffset, LogStartOffset int64
+	// Bytes of records in the answer.
+	Bytes     int
+	ErrorCode int16
+	// Ambiguous says that more than one member of the same address and client
+	// id may have sent the request.
+	Ambiguous bool
+}
+
+// Kind is KindMemberFetched.
+func (MemberFetched) Kind() Kind { return KindMemberFetched }
+
+// When is the time of the answer.
+func (e MemberFetched) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e MemberFetched) Key(k KeyKind) string { return groupKey(k, e.Group) }
