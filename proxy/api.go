@@ -3,6 +3,8 @@ package proxy
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"warder/protocol"
 	"warder/protocol/messages"
 	"warder/proxy/tap"
@@ -28,7 +30,17 @@ func init() {
 		protocol.Fetch:                   {onRequest: onFetch},
 		protocol.Metadata:                {onRequest: onMetadata},
 		protocol.FindCoordinator:         {onAnswer: onEndpoints},
-		protocol.JoinGroup:               {onRequest: subscribing(messages.ParseJoinGroupSubscription)},
+		protocol.ListOffsets:             {onRequest: follows(listedKinds, kmsg.NewPtrListOffsetsRequest(), kmsg.NewPtrListOffsetsResponse(), nil, onOffsetsListed)},
+		protocol.OffsetCommit:            {onRequest: follows(commitKinds, kmsg.NewPtrOffsetCommitRequest(), kmsg.NewPtrOffsetCommitResponse(), nil, onCommitted)},
+		protocol.OffsetFetch:             {onRequest: follows(fetchedKinds, kmsg.NewPtrOffsetFetchRequest(), kmsg.NewPtrOffsetFetchResponse(), nil, onOffsetsFetched)},
+		protocol.JoinGroup:               {onRequest: onJoinGroup},
+		protocol.Heartbeat:               {onRequest: follows(memberKinds, kmsg.NewPtrHeartbeatRequest(), kmsg.NewPtrHeartbeatResponse(), nil, onHeartbeat)},
+		protocol.LeaveGroup:              {onRequest: follows(memberKinds, kmsg.NewPtrLeaveGroupRequest(), kmsg.NewPtrLeaveGroupResponse(), nil, onLeft)},
+		protocol.SyncGroup:               {onRequest: follows(memberKinds, kmsg.NewPtrSyncGroupRequest(), kmsg.NewPtrSyncGroupResponse(), nil, onSynced)},
+		protocol.TxnOffsetCommit:         {onRequest: follows(commitKinds, kmsg.NewPtrTxnOffsetCommitRequest(), kmsg.NewPtrTxnOffsetCommitResponse(), nil, onTxnCommitted)},
+		protocol.DeleteGroups:            {onRequest: follows(deletedKinds, kmsg.NewPtrDeleteGroupsRequest(), kmsg.NewPtrDeleteGroupsResponse(), nil, onGroupsDeleted)},
+		protocol.OffsetDelete:            {onRequest: follows(deletedKinds, kmsg.NewPtrOffsetDeleteRequest(), kmsg.NewPtrOffsetDeleteResponse(), nil, onOffsetsDeleted)},
+		protocol.ConsumerGroupHeartbeat:  {onRequest: follows(consumerGroupKinds, kmsg.NewPtrConsumerGroupHeartbeatRequest(), kmsg.NewPtrConsumerGroupHeartbeatResponse(), noteConsumerSubscription, onConsumerHeartbeat)},
 		protocol.SaslHandshake:           {onRequest: onSaslHandshake},
 		protocol.ApiVersions:             {onRequest: onApiVersions},
 		protocol.CreateTopics:            {onRequest: onCreateTopics},
@@ -42,7 +54,6 @@ func init() {
 		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},
-		protocol.ConsumerGroupHeartbeat:  {onRequest: subscribing(messages.ParseConsumerGroupHeartbeatSubscription)},
 		protocol.ShareGroupHeartbeat:     {onRequest: subscribing(messages.ParseShareGroupHeartbeatSubscription)},
 		protocol.ShareFetch:              {onAnswer: onEndpoints},
 		protocol.ShareAcknowledge:        {onAnswer: onEndpoints},

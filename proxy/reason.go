@@ -90,3 +90,11 @@ func closing(reason CloseReason, err error) error {
 func closingf(reason CloseReason, format string, args ...any) error {
 	return &CloseError{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
+
+// reasonOf gives the reason that an error carries.
+func reasonOf(err error) CloseReason {
+	if ce, ok := errors.AsType[*CloseError](err); ok {
+		return ce.Reason
+	}
+	return ReasonInternal
+}

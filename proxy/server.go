@@ -38,6 +38,7 @@ type Server struct {
 	// set at construction
 	engine    *engine.Engine
 	topics    *state.Topics
+	members   *state.Members
 	metrics   *Metrics
 	tap       *tap.Hub
 	log       zerolog.Logger
@@ -76,7 +77,7 @@ type liveSettings struct {
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),

@@ -58,7 +58,8 @@ type session struct {
 
 	transactional atomic.Pointer[transactional] // whose transactions the client writes; nil: none, or nobody wants to know
 
-	reads atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
+	reads       atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
+	memberships []rules.Membership                 // that the client speaks for on this connection; at most maxSpeaksFor
 
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go
@@ -107,6 +108,7 @@ func (s *session) run(ctx context.Context) error {
 	s.awaitAnswers(s.guard(s.readRequests))
 	<-responses
 	s.side.close(s.inflight.orphans())
+	s.membersGone(s.cause)
 	s.lingerClose()
 	return s.cause
 }

@@ -75,18 +75,14 @@ func subscribedTopics(metadata []byte) (topics []string, ok bool) {
 	return topics, r.Err() == nil
 }
 
-// ParseConsumerGroupHeartbeatSubscription reads the subscription in the body of a
+// ConsumerGroupHeartbeatSubscription gives the subscription in a
 // ConsumerGroupHeartbeat request. Members send it when they join and when it
 // changes.
-func ParseConsumerGroupHeartbeatSubscription(version int16, body []byte, lim Limits) (Subscription, error) {
-	rq, err := read[*kmsg.ConsumerGroupHeartbeatRequest](DecodeRequest(keyConsumerGroupHeartbeat, version, body, lim))
-	if err != nil {
-		return Subscription{}, err
-	}
+func ConsumerGroupHeartbeatSubscription(rq *kmsg.ConsumerGroupHeartbeatRequest) Subscription {
 	return Subscription{
 		Group: rq.Group, Topics: rq.SubscribedTopicNames[:min(len(rq.SubscribedTopicNames), maxSubscribed)],
 		Pattern: deref(rq.SubscribedTopicRegex), Said: rq.SubscribedTopicNames != nil || rq.SubscribedTopicRegex != nil,
-	}, nil
+	}
 }
 
 // ParseShareGroupHeartbeatSubscription is ParseConsumerGroupHeartbeatSubscription

@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"warder/rules"
+)
+
+// ListOffsets (2), OffsetCommit (8), OffsetFetch (9), TxnOffsetCommit (28), DeleteGroups (42), OffsetDelete (47).
+//
+// Behaviour: all pass unchanged. What a group commits, goes on from, and loses is told
+// to those who follow it; ListOffsets only when the client is known to be a member of
+// a group, since others (tools, exporters, Kafka Streams while it restores) ask all the time.
+//
+// Version notes: topics are named by id in OffsetCommit and OffsetFetch from version 10 on and in TxnOffsetCommit
+// from 6 on; those whose name nobody knows are left out. OffsetFetch asks for several groups from version 8 on; an
+// error of the whole stands in the body from version 2 to 7.
+
+var (
+	commitKinds  = []rules.Kind{rules.KindCommitted}
+	fetchedKinds = []rules.Kind{rules.KindOffsetsFetched}
+	deletedKinds = []rules.Kind{rules.KindOffsetsDeleted}
+	listedKinds  = []rules.Kind{rules.KindOffsetsListed}
+)
+
+// name gives the name of a topic by name or, when that is empty, by id; "" when it is not known.
+func (s *session) name(topic string, id [16]byte) string {
+	if topic != "" {
+		return topic
+	}
+	if t := s.srv.topics.FindID(id); t != nil {
+		return t.Name
+	}
+	s.srv.lookups.wantNames(s, [][16]byte{id})
+	return ""
+}
+
+func onCommitted(s *session, ex *exchange, asked *kmsg.OffsetCommitRequest, got *kmsg.OffsetCommitResponse) {
+	ev := rules.Committed{
+		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt,
+		Membership: rules.Membership{Group: asked.Group, MemberID: asked.MemberID, InstanceID: text(asked.InstanceID), Generation: asked.Generation},
+	}
+	for i := range asked.Topics {
+		t := &asked.Topics[i]
+		name := s.name(t.Topic, t.TopicID)
+		for j := range t.Partitions {
+			if name == "" || i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) { // the coordinator answers in order
+				continue
+			}
+			p := &t.Partitions[j]
+			ev.Offsets = append(ev.Offsets, offsetOf(name, p.Partition, p.Offset, got.Topics[i].Partitions[j].ErrorCode))
+		}
+	}
+	s.emit(ev)
+}
+
+func onTxnCommitted(s *session, ex *exchange, asked *kmsg.TxnOffsetCommitRequest, got *kmsg.TxnOffsetCommitResponse) {
+	ev := rules.Committed{
+		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt, TransactionalID: asked.TransactionalID,
+		Membership: rules.Membership{Group: asked.Group, MemberID: asked.MemberID, InstanceID: text(asked.InstanceID), Generation: asked.Generation},
+	}
+	for i := range asked.Topics {
+		t := &asked.Topics[i]
+		name := s.name(t.Topic, t.TopicID)
+		for j := range t.Partitions {
+			if name == "" || i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) {
+				continue
+			}
+			p := &t.Partitions[j]
+			ev.Offsets = append(ev.Offsets, offsetOf(name, p.Partition, p.Offset, got.Topics[i].Partitions[j].ErrorCode))
+		}
+	}
+	s.emit(ev)
+}
+
+func offsetOf(topic string, partition int32, offset int64, code int16) rules.PartitionOffset {
+	return rules.PartitionOffset{TopicPartition: rules.TopicPartition{Topic: topic, Partition: partition}, Offset: offset, ErrorCode: code}
+}
+
+func onOffsetsFetched(s *session, ex *exchange, asked *kmsg.OffsetFetchRequest, got *kmsg.OffsetFetchResponse) {
+	if ex.version < offsetFetchSeveral {
+		ev := rules.OffsetsFetched{At: s.out.readAt, Client: s.identity.Load(), Group: asked.Group}
+		if got.ErrorCode != 0 {
+			return
+		}
+		for i := range got.Topics {
+			for _, p := range got.Topics[i].Partitions {
+				ev.Offsets = append(ev.Offsets, offsetOf(got.Topics[i].Topic, p.Partition, p.Offset, p.ErrorCode))
+			}
+		}
+		s.emit(ev)
+		return
+	}
+	for i := range got.Groups {
+		g := &got.Groups[i]
+		if g.ErrorCode != 0 {
+			continue
+		}
+		ev := rules.OffsetsFetched{At: s.out.readAt, Client: s.identity.Load(), Group: g.Group}
+		for j := range g.Topics {
+			name := s.name(g.Topics[j].Topic, g.Topics[j].TopicID)
+			for _, p := range g.Topics[j].Partitions {
+				if name != "" {
+					ev.Offsets = append(ev.Offsets, offsetOf(name, p.Partition, p.Offset, p.ErrorCode))
+				}
+			}
+		}
+		s.emit(ev)
+	}
+}
+
+// offsetFetchSeveral is the first version of OffsetFetch that asks for several groups.
+const offsetFetchSeveral = 8
+
+func onOffsetsDeleted(s *session, _ *exchange, asked *kmsg.OffsetDeleteRequest, got *kmsg.OffsetDeleteResponse) {
+	ev := rules.OffsetsDeleted{At: s.out.readAt, Client: s.identity.Load(), Group: asked.Group}
+	for i := range got.Topics {
+		for _, p := range got.Topics[i].Partitions {
+			if p.ErrorCode == 0 {
+				ev.Partitions = append(ev.Partitions, rules.TopicPartition{Topic: got.Topics[i].Topic, Partition: p.Partition})
+			}
+		}
+	}
+	if got.ErrorCode == 0 && len(ev.Partitions) > 0 {
+		s.emit(ev)
+	}
+}
+
+func onGroupsDeleted(s *session, _ *exchange, _ *kmsg.DeleteGroupsRequest, got *kmsg.DeleteGroupsResponse) {
+	for i := range got.Groups {
+		if got.Groups[i].ErrorCode == 0 {
+			s.emit(rules.OffsetsDeleted{At: s.out.readAt, Client: s.identity.Load(), Group: got.Groups[i].Group})
+		}
+	}
+}
+
+// onOffsetsListed tells the group of a member that asks where a partition begins or ends.
+func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, got *kmsg.ListOffsetsResponse) {
+	id := s.identity.Load()
+	for i := range asked.Topics {
+		for j := range asked.Topics[i].Partitions {
+			if i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) {
+				return
+			}
+			p, answer := &asked.Topics[i].Partitions[j], &got.Topics[i].Partitions[j]
+			tp := rules.TopicPartition{Topic: asked.Topics[i].Topic, Partition: p.Partition}
+			m, ok := s.srv.members.Find(id, tp)
+			if !ok {
+				continue
+			}
+			offset := answer.Offset
+			if ex.version == 0 && len(answer.OldStyleOffsets) > 0 {
+				offset = answer.OldStyleOffsets[0]
+			}
+			s.emit(rules.OffsetsListed{
+				At: s.out.readAt, Client: id, Membership: m.Membership, TopicPartition: tp,
+				Timestamp: p.Timestamp, Offset: offset, ErrorCode: answer.ErrorCode,
+			})
+		}
+	}
+}
