@@ -42,8 +42,8 @@ type memberAssigned struct {
 	readable   bool
 }
 
-// Member is what Find knows.
-type Member struct {
+// Reader is what Find knows: the member that reads.
+type Reader struct {
 	rules.Membership
 	// Ambiguous says that the request may be another member's.
 	Ambiguous bool
@@ -115,7 +115,7 @@ func (s *Members) forget(group, memberID string) {
 
 // Find gives the member that a client is when it reads a partition; false when
 // none is known to.
-func (s *Members) Find(id *rules.Identity, p rules.TopicPartition) (Member, bool) {
+func (s *Members) Find(id *rules.Identity, p rules.TopicPartition) (Reader, bool) {
 	s.mu.Lock()
 	list, _ := s.clients.Get(clientOf(id))
 	s.mu.Unlock() // the list itself never changes
@@ -127,11 +127,11 @@ func (s *Members) Find(id *rules.Identity, p rules.TopicPartition) (Member, bool
 	}
 	switch {
 	case len(found) > 0:
-		return Member{found[len(found)-1].Membership, len(found) > 1}, true
+		return Reader{found[len(found)-1].Membership, len(found) > 1}, true
 	case len(list) == 1 && !list[0].readable:
-		return Member{list[0].Membership, true}, true
+		return Reader{list[0].Membership, true}, true
 	}
-	return Member{}, false
+	return Reader{}, false
 }
 
 // Len is the number of clients known.

@@ -1,0 +1,175 @@
+package state
+
+import (
+	"time"
+
+	"warder/rules"
+)
+
+// Bounds of one Group. A member takes about 1 KiB and 40 bytes for each partition,
+// a partition about 1.6 KiB.
+const (
+	maxGroupMembers    = 10_000
+	maxGroupPartitions = 100_000
+	keptRebalances     = 64
+	// groupIdle drops a group of which nothing was heard for so long. It is as
+	// long as commits are worth remembering: offsets.retention.minutes is seven
+	// days by default, and what was lost is told after it.
+	groupIdle = 30 * 24 * time.Hour
+)
+
+// Groups is the Model of groups: their members, rebalances and offsets as the
+// coordinator's answers show them. It says where a partition's log ends by what
+// Logs knows.
+type Groups struct{ logs *Logs }
+
+// NewGroups makes the model.
+func NewGroups(logs *Logs) *Groups { return &Groups{logs} }
+
+// By is rules.ByGroup.
+func (*Groups) By() rules.KeyKind { return rules.ByGroup }
+
+// Kinds are the events about groups.
+func (*Groups) Kinds() []rules.Kind {
+	return []rules.Kind{
+		rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
+		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
+		rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched,
+	}
+}
+
+// New makes the model of one group.
+func (m *Groups) New(group string, now time.Time) rules.ModelState {
+	return &Group{
+		ID: group, Since: now, LastEvent: now, Generation: -1, logs: m.logs,
+		members: map[string]*Member{}, partitions: map[rules.TopicPartition]*GroupPartition{},
+	}
+}
+
+// Protocol is the protocol that a group speaks with its coordinator.
+type Protocol uint8
+
+// The protocols.
+const (
+	UnknownProtocol Protocol = iota
+	ClassicProtocol
+	ConsumerProtocol // KIP-848
+)
+
+// String is the value of group.protocol.
+func (p Protocol) String() string { return [...]string{"unknown", "classic", "consumer"}[p] }
+
+// Group is what is known of one group. It belongs to one goroutine.
+type Group struct {
+	ID       string
+	Protocol Protocol
+	// Type is the protocol type of a classic group, "consumer" for consumers.
+	Type string
+	// Assignor that the members agreed on, as in "cooperative-sticky".
+	Assignor string
+	// Generation of a classic group, or the highest member epoch seen; -1
+	// before the first.
+	Generation int32
+	// Leader is the member id of the leader of a classic group.
+	Leader string
+	// Announced is how many members the coordinator told the leader of; 0 when
+	// the leader does not come through here.
+	Announced int
+	// Since is when the group was first heard of, LastEvent when last.
+	Since, LastEvent time.Time
+	// Lost is when events were lost last; zero if never. What looks like
+	// silence around it may be none.
+	Lost time.Time
+	// Failover is when the coordinator last turned a member away because it
+	// moved or was loading (14, 15, 16).
+	Failover time.Time
+	// Emptied is since when the group has no members; zero while it has, or
+	// when it never had any.
+	Emptied time.Time
+
+	logs       *Logs
+	members    map[string]*Member
+	joining    map[clientKey]*joining // dynamic members that have no id yet
+	partitions map[rules.TopicPartition]*GroupPartition
+	rebalances []*Rebalance // oldest first; at most keptRebalances, the last may be open
+}
+
+// Apply takes in an event.
+func (g *Group) Apply(ev rules.Event) {
+	now := ev.When()
+	if _, gap := ev.(rules.Gap); !gap && now.After(g.LastEvent) {
+		g.LastEvent = now
+	}
+	switch ev := ev.(type) {
+	case rules.JoinRequested:
+		g.joinRequested(&ev)
+	case rules.Joined:
+		g.joined(&ev)
+	case rules.Synced:
+		g.synced(&ev)
+	case rules.Heartbeat:
+		g.heartbeat(&ev)
+	case rules.Left:
+		g.left(&ev)
+	case rules.ConsumerHeartbeat:
+		g.consumerHeartbeat(&ev)
+	case rules.MemberGone:
+		g.memberGone(&ev)
+	case rules.Committed:
+		g.committed(&ev)
+	case rules.OffsetsFetched:
+		g.offsetsFetched(&ev)
+	case rules.OffsetsDeleted:
+		g.offsetsDeleted(&ev)
+	case rules.OffsetsListed:
+		g.offsetsListed(&ev)
+	case rules.MemberFetched:
+		g.memberFetched(&ev)
+	case rules.Gap:
+		g.Lost = now
+	}
+}
+
+// Tick lets time pass: members that must have been removed are, rebalances that
+// nobody ends are closed, and the ends of logs are noted.
+func (g *Group) Tick(now time.Time) (alive bool) {
+	g.expireMembers(now)
+	g.closeStale(now)
+	for _, p := range g.partitions {
+		p.tick(now, g.logs)
+	}
+	return now.Sub(g.LastEvent) < groupIdle
+}
+
+// Member gives a member by id, nil when it is not known.
+func (g *Group) Member(id string) *Member { return g.members[id] }
+
+// Members is the number of members known here.
+func (g *Group) Members() int { return len(g.members) }
+
+// EachMember calls f for every member known, in no order.
+func (g *Group) EachMember(f func(*Member)) {
+	for _, m := range g.members {
+		f(m)
+	}
+}
+
+// Partial says that members of the group do not come through here, so that what
+// is missing may be happening elsewhere.
+func (g *Group) Partial() bool { return g.Announced > len(g.members) }
+
+// Partition gives what is known of a partition, nil when nothing is.
+func (g *Group) Partition(p rules.TopicPartition) *GroupPartition { return g.partitions[p] }
+
+// Partitions is the number of partitions known.
+func (g *Group) Partitions() int { return len(g.partitions) }
+
+// EachPartition calls f for every partition known, in no order.
+func (g *Group) EachPartition(f func(*GroupPartition)) {
+	for _, p := range g.partitions {
+		f(p)
+	}
+}
+
+// Owner gives the member that a partition is assigned to, nil when none is known.
+func (g *Group) Owner(p *GroupPartition) *Member { return g.members[p.OwnerID] }

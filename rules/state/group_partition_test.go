@@ -1,0 +1,213 @@
+package state_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"warder/rules"
+	"warder/rules/state"
+)
+
+func consuming(t *testing.T) *groupStory {
+	t.Helper()
+	s := newGroupStory(t)
+	s.join("range", "m1")
+	s.sync(map[string][]int32{"m1": {0}})
+	return s
+}
+
+func (s *groupStory) partition() *state.GroupPartition { return s.group.Partition(orders(0)) }
+
+func (s *groupStory) moves() string {
+	text := ""
+	for _, m := range s.partition().Moves() {
+		text += fmt.Sprintf("%s %d→%d (%d) ", m.Kind, m.From, m.To, m.Records())
+	}
+	return text
+}
+
+func TestLagInRecordsAndTime(t *testing.T) {
+	s := consuming(t)
+	if _, ok := s.partition().Lag(); ok {
+		t.Error("nothing is known yet")
+	}
+	for i := range int64(20) { // a thousand records in ten seconds
+		s.end(0, 1000*i)
+		s.wait(10 * time.Second)
+	}
+	s.commit("m1", 0, 14_500)
+	p := s.partition()
+	lag, ok := p.Lag()
+	old, known := p.TimeLag(s.now)
+	if !ok || lag != 4500 || !known || old < 53*time.Second || old > 56*time.Second {
+		t.Errorf("%d records %v, %v %v", lag, ok, old, known)
+	}
+	s.commit("m1", 0, 19_000)
+	if lag, _ := p.Lag(); lag != 0 {
+		t.Errorf("at the end: %d", lag)
+	}
+	if old, known := p.TimeLag(s.now); old != 0 || !known {
+		t.Errorf("at the end: %v", old)
+	}
+	s.commit("m1", 0, 19_001) // the end is older news than the commit
+	if lag, _ := p.Lag(); lag != 0 {
+		t.Errorf("never negative: %d", lag)
+	}
+}
+
+func TestWindowOfCommitsIsSpread(t *testing.T) {
+	s := consuming(t)
+	for i := range int64(100) {
+		s.commit("m1", 0, i)
+	}
+	p := s.partition()
+	if len(p.Commits()) != 2 || p.Commits()[1].Offset != 99 || p.Window() {
+		t.Errorf("%v", p.Commits())
+	}
+	for i := range int64(30) {
+		s.wait(5 * time.Second)
+		s.commit("m1", 0, 100+i)
+	}
+	c := p.Commits()
+	if !p.Window() || len(c) != 10 || c[9].Offset != 129 || c[0].Offset != 120 {
+		t.Errorf("%v", c)
+	}
+}
+
+func TestMoves(t *testing.T) {
+	list := func(s *groupStory, timestamp, offset int64) {
+		s.group.Apply(rules.OffsetsListed{At: s.now, Client: client("m1"), Membership: s.membership("m1"), TopicPartition: orders(0), Timestamp: timestamp, Offset: offset})
+	}
+	known := func(s *groupStory, start, end int64) {
+		s.logs.Learn(orders(0), state.LogEnds{HighWatermark: end, At: s.now, LastStableOffset: -1, LogStartOffset: start, StartAt: s.now})
+		s.wait(time.Second)
+	}
+	for name, c := range map[string]struct {
+		happens func(*groupStory)
+		want    string
+	}{
+		"a commit goes on": {func(s *groupStory) { s.commit("m1", 0, 120); s.commit("m1", 0, 130) }, ""},
+		"one record again": {func(s *groupStory) { s.commit("m1", 0, 99) }, ""},
+		"rewound":          {func(s *groupStory) { s.commit("m1", 0, 40) }, "rewound 100→40 (-60) "},
+		"skipped": {func(s *groupStory) {
+			s.fetch("m1", 0, 100, 10, 0)
+			s.commit("m1", 0, 5000)
+		}, "skipped 100→5000 (4900) "},
+		"fetched far ahead": {func(s *groupStory) {
+			s.fetch("m1", 0, 100, 10, 0)
+			s.fetch("m1", 0, 5000, 10, 0)
+			s.commit("m1", 0, 5000)
+		}, ""},
+		"an administrator": {func(s *groupStory) {
+			s.group.Apply(rules.Committed{
+				At: s.now, Client: client("m9"), Membership: rules.Membership{Group: "g", Generation: -1},
+				Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: 0}},
+			})
+		}, "set-by-admin 100→0 (-100) "},
+		"latest": {func(s *groupStory) {
+			known(s, 0, 300)
+			list(s, rules.LatestTimestamp, 300)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "reset-latest 100→300 (200) "},
+		"latest, with what retention took": {func(s *groupStory) {
+			known(s, 150, 300)
+			list(s, rules.LatestTimestamp, 300)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "reset-latest 100→300 (150) "},
+		"earliest": {func(s *groupStory) {
+			known(s, 20, 300)
+			list(s, rules.EarliestTimestamp, 20)
+			s.fetch("m1", 0, 20, 10, 0)
+		}, "reset-earliest 100→20 (-80) "},
+		"by time": {func(s *groupStory) {
+			list(s, 1_700_000_000_000, 70)
+			s.fetch("m1", 0, 70, 10, 0)
+		}, "reset-time 100→70 (-30) "},
+		"asked, and stayed": {func(s *groupStory) {
+			list(s, rules.LatestTimestamp, 300)
+			s.fetch("m1", 0, 100, 10, 0)
+			s.fetch("m1", 0, 300, 10, 0)
+		}, ""},
+		"asked long ago": {func(s *groupStory) {
+			list(s, rules.LatestTimestamp, 300)
+			s.wait(6 * time.Second)
+			s.fetch("m1", 0, 300, 10, 0)
+		}, ""},
+		"an exporter's question": {func(s *groupStory) { list(s, -3, 300); s.fetch("m1", 0, 300, 0, 0) }, ""},
+		"retention": {func(s *groupStory) {
+			known(s, 170, 300)
+			s.fetch("m1", 0, 100, 0, 1)
+		}, "lost-to-retention 100→170 (70) "},
+		"truncated": {func(s *groupStory) {
+			known(s, 0, 50)
+			s.fetch("m1", 0, 100, 0, 1)
+		}, "truncated 100→50 (-50) "},
+		"deleted": {func(s *groupStory) {
+			s.group.Apply(rules.OffsetsDeleted{At: s.now, Client: client("m9"), Group: "g"})
+		}, "deleted 100→100 (0) "},
+		"refused": {func(s *groupStory) {
+			s.group.Apply(rules.Committed{At: s.now, Client: client("m1"), Membership: s.membership("m1"), Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: 3, ErrorCode: 22}}})
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := consuming(t)
+			s.commit("m1", 0, 100)
+			c.happens(s)
+			if got := s.moves(); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFirstCommitKnownFromOffsetFetch(t *testing.T) {
+	s := consuming(t)
+	ev := rules.OffsetsFetched{At: s.now, Group: "g", Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: 100}, {TopicPartition: orders(1), Offset: -1}}}
+	s.group.Apply(ev)
+	s.commit("m1", 0, 40)
+	if got := s.moves(); got != "rewound 100→40 (-60) " {
+		t.Error(got)
+	}
+	if s.group.Partition(orders(1)) != nil {
+		t.Error("no offset is nothing to remember")
+	}
+}
+
+func TestRefetchCountsAnswersWithRecords(t *testing.T) {
+	s := consuming(t)
+	for range 5 {
+		s.fetch("m1", 0, 17, 1000, 0)
+		s.wait(time.Second)
+		s.fetch("m1", 0, 17, 0, 0) // a long poll at the end
+	}
+	if p := s.partition(); p.Refetched != 4 || p.RefetchedSince.IsZero() {
+		t.Errorf("%d", p.Refetched)
+	}
+	s.fetch("m1", 0, 18, 1000, 0)
+	if s.partition().Refetched != 0 {
+		t.Error("it went on")
+	}
+}
+
+func TestReadAheadIsNoProgressForLibrdkafka(t *testing.T) {
+	for software, progresses := range map[string]bool{"apache-kafka-java": true, "librdkafka": false} {
+		s := consuming(t)
+		id := *client("m1")
+		id.SoftwareName = software
+		m := s.group.Member("m1")
+		m.Client = &id
+		began := m.Progress
+		s.wait(time.Second)
+		s.fetch("m1", 0, 1, 10, 0)
+		s.fetch("m1", 0, 2, 10, 0)
+		if m.Progress.After(began) != progresses {
+			t.Errorf("%s: progress %v", software, !progresses)
+		}
+		s.wait(time.Second)
+		s.commit("m1", 0, 1)
+		if !m.Progress.Equal(s.now) {
+			t.Errorf("%s: a commit that rises is progress", software)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package state
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"warder/rules"
+)
+
+// DefaultLogs is the usual limit of Logs, in partitions; one takes about 250
+// bytes.
+const DefaultLogs = 200_000
+
+// LogEnds is what is known of the log of a partition. Offsets are -1 when they
+// are not known.
+type LogEnds struct {
+	// HighWatermark is the offset behind the last record that consumers may
+	// read, and At when it was said. Of writes alone it is a lower bound, until
+	// a Fetch or ListOffsets says more.
+	HighWatermark int64
+	At            time.Time
+	// LastStableOffset ends what consumers with read_committed may read.
+	LastStableOffset int64
+	// LogStartOffset is the first offset that is still there, and StartAt when
+	// it was said.
+	LogStartOffset int64
+	StartAt        time.Time
+}
+
+// Logs knows where the logs of partitions begin and end, from what passes:
+// answers to Fetch, Produce and ListOffsets. Beyond its limit it forgets the
+// partition that was heard of least recently. It is safe for concurrent use.
+type Logs struct {
+	seed   maphash.Seed
+	shards [16]logShard
+}
+
+type logShard struct {
+	mu   sync.Mutex
+	ends *LRU[rules.TopicPartition, LogEnds] // guarded by mu
+}
+
+// NewLogs makes a store of at most limit partitions; 0 means DefaultLogs.
+func NewLogs(limit int) *Logs {
+	if limit <= 0 {
+		limit = DefaultLogs
+	}
+	l := &Logs{seed: maphash.MakeSeed()}
+	for i := range l.shards {
+		l.shards[i].ends = NewLRU[rules.TopicPartition, LogEnds](max(limit/len(l.shards), 1))
+	}
+	return l
+}
+
+func (l *Logs) shardOf(p rules.TopicPartition) *logShard {
+	h := maphash.Comparable(l.seed, p)
+	return &l.shards[h%uint64(len(l.shards))]
+}
+
+// Learn takes in what an answer says; -1 is no news. Later news win, except that
+// an end never goes back by older ones.
+func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
+	s := l.shardOf(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, ok := s.ends.Get(p)
+	if !ok {
+		now = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	}
+	if news.HighWatermark >= 0 && !news.At.Before(now.At) {
+		now.HighWatermark, now.At = news.HighWatermark, news.At
+	}
+	if news.LastStableOffset >= 0 && !news.At.Before(now.At) {
+		now.LastStableOffset = news.LastStableOffset
+	}
+	if news.LogStartOffset >= 0 && !news.StartAt.Before(now.StartAt) {
+		now.LogStartOffset, now.StartAt = news.LogStartOffset, news.StartAt
+	}
+	s.ends.Put(p, now)
+}
+
+// Written takes in that a record was stored at an offset: the log ends behind it
+// or later.
+func (l *Logs) Written(p rules.TopicPartition, offset int64, at time.Time) {
+	s := l.shardOf(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, ok := s.ends.Get(p)
+	if !ok {
+		now = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	}
+	if offset+1 > now.HighWatermark {
+		now.HighWatermark, now.At = offset+1, at
+	}
+	s.ends.Put(p, now)
+}
+
+// Find gives what is known of a partition; false when nothing is.
+func (l *Logs) Find(p rules.TopicPartition) (LogEnds, bool) {
+	s := l.shardOf(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ends.Peek(p)
+}
+
+// Len is the number of partitions known.
+func (l *Logs) Len() int {
+	n := 0
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += s.ends.Len()
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Evicted counts the partitions that were forgotten for want of room.
+func (l *Logs) Evicted() uint64 {
+	n := uint64(0)
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += s.ends.Evicted()
+		s.mu.Unlock()
+	}
+	return n
+}
