@@ -71,7 +71,6 @@ func (s *session) noteConsumer(ev *rules.ConsumerHeartbeat) {
 	case ev.ErrorCode != 0:
 	case m.Generation == leaveEpoch || m.Generation == leaveStaticEpoch:
 		s.srv.members.Left(m.Group, m.MemberID)
-		s.spokeFor(m.Group, m.MemberID)
 	default:
 		m.Generation = ev.Epoch
 		if ev.AssignedSaid {

@@ -35,18 +35,20 @@ func onJoinGroup(s *session, rq *request) error {
 	if !s.srv.wantsAny(memberKinds) {
 		return s.forward(rq, s.exchange(rq, nil))
 	}
-	return observe(s, rq, parseJoinGroup, func(s *session, ex *exchange, asked *joinAsked, body []byte) error {
+	return observe(s, rq, func(version int16, body []byte, lim messages.Limits) (rules.JoinRequested, error) {
+		asked, err := parseJoinGroup(version, body, lim)
+		if err == nil {
+			asked.At, asked.Client = s.in.readAt, s.identity.Load()
+			s.emit(asked)
+		}
+		return asked, err
+	}, func(s *session, ex *exchange, asked rules.JoinRequested, body []byte) error {
 		got, err := parseJoined(ex.version, body, s.srv.decodeLimits())
 		if err == nil {
-			s.joined(ex, asked, got)
+			s.joined(ex, asked.Membership, got)
 		}
 		return err
 	})
-}
-
-// joinAsked is what is kept of a JoinGroup request for its answer.
-type joinAsked struct {
-	event rules.JoinRequested
 }
 
 var (
@@ -55,10 +57,10 @@ var (
 )
 
 // parseJoinGroup reads all of the request, metadata included, while its bytes are there.
-func parseJoinGroup(version int16, body []byte, lim messages.Limits) (*joinAsked, error) {
+func parseJoinGroup(version int16, body []byte, lim messages.Limits) (rules.JoinRequested, error) {
 	rq, err := parseJoinBody(version, body, lim)
 	if err != nil {
-		return nil, err
+		return rules.JoinRequested{}, err
 	}
 	ev := rules.JoinRequested{
 		Membership: rules.Membership{
@@ -87,11 +89,10 @@ func parseJoinGroup(version int16, body []byte, lim messages.Limits) (*joinAsked
 		}
 	}
 	ev.Metadata = h.Sum64()
-	return &joinAsked{ev}, nil
+	return ev, nil
 }
 
-func (s *session) joined(ex *exchange, asked *joinAsked, got *kmsg.JoinGroupResponse) {
-	m := asked.event.Membership
+func (s *session) joined(ex *exchange, m rules.Membership, got *kmsg.JoinGroupResponse) {
 	ev := rules.Joined{
 		At: s.out.readAt, Client: s.identity.Load(), Membership: m, Requested: ex.readAt, RequestedID: m.MemberID,
 		Protocol: text(got.Protocol), Leader: got.LeaderID, ErrorCode: got.ErrorCode,
@@ -142,7 +143,6 @@ func onLeft(s *session, ex *exchange, asked *kmsg.LeaveGroupRequest, got *kmsg.L
 	for i := range ev.Members {
 		if m := &ev.Members[i]; ev.ErrorCode == 0 && m.ErrorCode == 0 {
 			s.srv.members.Left(ev.Group, m.MemberID)
-			s.spokeFor(ev.Group, m.MemberID)
 		}
 	}
 	s.emit(ev)
@@ -168,21 +168,15 @@ func (s *session) speaksFor(m rules.Membership) {
 	}
 }
 
-// spokeFor notes that a member has left in good order.
-func (s *session) spokeFor(group, memberID string) {
-	for i := range s.memberships {
-		if s.memberships[i].Group == group && (memberID == "" || s.memberships[i].MemberID == memberID) {
-			s.memberships = append(s.memberships[:i], s.memberships[i+1:]...)
-			return
-		}
-	}
-}
-
 // membersGone tells the groups of a session that has ended that a member is no
-// longer heard. Both loops have ended.
+// longer heard, unless it has left, perhaps over another connection. Both loops
+// have ended.
 func (s *session) membersGone(cause error) {
 	now := s.srv.now()
 	for _, m := range s.memberships {
+		if !s.srv.members.Knows(m.Group, m.MemberID) {
+			continue
+		}
 		s.emit(rules.MemberGone{At: now, Client: s.identity.Load(), Membership: m, ByClient: reasonOf(cause) == ReasonClientGone})
 	}
 }

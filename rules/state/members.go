@@ -113,6 +113,14 @@ func (s *Members) forget(group, memberID string) {
 	s.clients.Replace(key, list)
 }
 
+// Knows says whether a member was assigned something, and has not left.
+func (s *Members) Knows(group, memberID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.byID[memberKey{group, memberID}]
+	return ok
+}
+
 // Find gives the member that a client is when it reads a partition; false when
 // none is known to.
 func (s *Members) Find(id *rules.Identity, p rules.TopicPartition) (Reader, bool) {

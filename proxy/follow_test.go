@@ -1,0 +1,223 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"warder/proxy/embedded"
+	"warder/rules"
+)
+
+// listening is a rule that writes down the events of one kind of key.
+type listening struct {
+	mu  sync.Mutex
+	all []rules.Event
+}
+
+func (l *listening) Watch(_ *rules.Watch, ev rules.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, ev)
+}
+
+// spec makes it listen to kinds.
+func (l *listening) spec(by rules.KeyKind, kinds ...rules.Kind) rules.Spec {
+	spec := rules.Spec{
+		ID: "listening", Severity: rules.Info, Default: rules.Alert,
+		New: func(decode func(any) error) (rules.Rule, error) { return l, decode(&struct{}{}) },
+	}
+	for _, k := range kinds {
+		spec.Watches = append(spec.Watches, rules.Interest{Kind: k, By: by})
+	}
+	return spec
+}
+
+// eventsOf gives the events of one type that were heard so far.
+func eventsOf[E rules.Event](l *listening) (list []E) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ev := range l.all {
+		if e, ok := ev.(E); ok {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// heard waits for an event of one type that cond accepts.
+func heard[E rules.Event](t *testing.T, l *listening, what string, cond func(E) bool) (found E) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		list := eventsOf[E](l)
+		i := slices.IndexFunc(list, cond)
+		if i >= 0 {
+			found = list[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+// groupRig is a warder in front of the embedded brokers, with somebody who listens to groups.
+func groupRig(t *testing.T) (*rig, *listening) {
+	t.Helper()
+	cluster, err := embedded.Start(t.Context(), embedded.Options{Topics: []embedded.Topic{{Name: "orders", Partitions: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	l := &listening{}
+	spec := l.spec(rules.ByGroup, rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
+		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed)
+	return startRig(t, nil, cluster.Bootstrap(), []rules.Spec{spec}, nil), l
+}
+
+func consumer(t *testing.T, r *rig, id string, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(r.addr()), kgo.ClientID(id), kgo.ConsumerGroup("billing"), kgo.ConsumeTopics("orders"),
+		kgo.DisableAutoCommit(), kgo.HeartbeatInterval(100 * time.Millisecond), kgo.SessionTimeout(7 * time.Second),
+		kgo.RebalanceTimeout(9 * time.Second), kgo.FetchMaxWait(200 * time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(kgo.CooperativeStickyBalancer()),
+	}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cl
+}
+
+func TestLifeOfAMemberIsTold(t *testing.T) {
+	r, l := groupRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cl := consumer(t, r, "billing-1", kgo.InstanceID("pod-7"))
+	defer cl.Close()
+	for i := range 10 {
+		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Key: fmt.Append(nil, i), Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := 0; n < 10; {
+		f := cl.PollFetches(ctx)
+		if err := f.Err(); err != nil {
+			t.Fatal(err)
+		}
+		n += f.NumRecords()
+	}
+	if err := cl.CommitUncommittedOffsets(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	asked := heard(t, l, "JoinGroup", func(rules.JoinRequested) bool { return true })
+	if asked.Group != "billing" || asked.InstanceID != "pod-7" || asked.SessionTimeout != 7*time.Second || asked.RebalanceTimeout != 9*time.Second ||
+		asked.ProtocolType != "consumer" || !slices.Equal(asked.Protocols, []string{"cooperative-sticky"}) || !slices.Equal(asked.Topics, []string{"orders"}) ||
+		asked.Client.ClientID != "billing-1" || asked.Metadata == 0 {
+		t.Errorf("%+v", asked)
+	}
+	joined := heard(t, l, "its answer", func(e rules.Joined) bool { return e.ErrorCode == 0 })
+	if joined.MemberID == "" || joined.Generation < 1 || joined.Leader != joined.MemberID || len(joined.Members) != 1 || joined.Members[0].InstanceID != "pod-7" ||
+		joined.Protocol != "cooperative-sticky" || joined.Requested.After(joined.At) {
+		t.Errorf("%+v", joined)
+	}
+	synced := heard(t, l, "SyncGroup", func(rules.Synced) bool { return true })
+	if !synced.Readable || len(synced.Assigned) != 2 || synced.Assigned[0].Topic != "orders" || synced.MemberID != joined.MemberID {
+		t.Errorf("%+v", synced)
+	}
+	beat := heard(t, l, "Heartbeat", func(rules.Heartbeat) bool { return true })
+	if beat.Membership != synced.Membership || beat.ErrorCode != 0 {
+		t.Errorf("%+v", beat)
+	}
+	fetched := heard(t, l, "OffsetFetch", func(rules.OffsetsFetched) bool { return true })
+	if fetched.Group != "billing" || len(fetched.Offsets) != 2 || fetched.Offsets[0].Offset != -1 {
+		t.Errorf("%+v", fetched)
+	}
+	if listed := heard(t, l, "ListOffsets", func(rules.OffsetsListed) bool { return true }); listed.Timestamp != rules.EarliestTimestamp || listed.Offset != 0 || listed.MemberID != joined.MemberID {
+		t.Errorf("%+v", listed)
+	}
+	committed := heard(t, l, "OffsetCommit", func(rules.Committed) bool { return true })
+	total := int64(0)
+	for _, o := range committed.Offsets {
+		total += o.Offset
+	}
+	if total != 10 || committed.Membership != synced.Membership || committed.Offsets[0].ErrorCode != 0 {
+		t.Errorf("%+v", committed)
+	}
+	if _, ok := r.members.Find(asked.Client, rules.TopicPartition{Topic: "orders", Partition: 1}); !ok {
+		t.Error("who reads orders/1 is not known")
+	}
+
+	if _, err := kadm.NewClient(cl).LeaveGroup(ctx, kadm.LeaveGroup("billing").InstanceIDs("pod-7").Reason("scaled down")); err != nil {
+		t.Fatal(err)
+	}
+	left := heard(t, l, "LeaveGroup", func(rules.Left) bool { return true })
+	if len(left.Members) != 1 || left.Members[0].InstanceID != "pod-7" || left.Members[0].Reason != "scaled down" || left.ErrorCode != 0 {
+		t.Errorf("%+v", left)
+	}
+}
+
+// A static member does not leave when it ends: its group learns that nobody speaks for it any more.
+func TestLostConnectionOfAMemberIsTold(t *testing.T) {
+	r, l := groupRig(t)
+	cl := consumer(t, r, "billing-1", kgo.InstanceID("pod-7"))
+	synced := heard(t, l, "SyncGroup", func(rules.Synced) bool { return true })
+	cl.Close()
+	gone := heard(t, l, "the end of its connection", func(rules.MemberGone) bool { return true })
+	if gone.Group != "billing" || gone.MemberID != synced.MemberID || !gone.ByClient {
+		t.Errorf("%+v", gone)
+	}
+}
+
+// A dynamic member leaves in good order: its connection's end is no loss.
+func TestMemberThatLeftIsNotMissed(t *testing.T) {
+	r, l := groupRig(t)
+	cl := consumer(t, r, "billing-1")
+	synced := heard(t, l, "SyncGroup", func(rules.Synced) bool { return true })
+	cl.Close()
+	left := heard(t, l, "LeaveGroup", func(rules.Left) bool { return true })
+	if len(left.Members) != 1 || left.Members[0].MemberID != synced.MemberID || left.Members[0].Reason == "" {
+		t.Errorf("%+v", left)
+	}
+	other := consumer(t, r, "billing-2", kgo.InstanceID("pod-8"))
+	heard(t, l, "another member", func(e rules.Synced) bool { return e.InstanceID == "pod-8" })
+	other.Close()
+	heard(t, l, "its end", func(rules.MemberGone) bool { return true })
+	for _, gone := range eventsOf[rules.MemberGone](l) {
+		if gone.MemberID == synced.MemberID {
+			t.Errorf("%+v", gone)
+		}
+	}
+}
+
+func TestOffsetsThatAreDeletedAreTold(t *testing.T) {
+	r, l := groupRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.addr()), kgo.ClientID("admin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	admin := kadm.NewClient(cl)
+	offsets := kadm.Offsets{}
+	offsets.AddOffset("orders", 1, 42, -1)
+	if _, err := admin.CommitOffsets(ctx, "billing", offsets); err != nil {
+		t.Fatal(err)
+	}
+	set := heard(t, l, "offsets set by an administrator", func(rules.Committed) bool { return true })
+	if set.MemberID != "" || set.Generation != -1 || len(set.Offsets) != 1 || set.Offsets[0].Offset != 42 || set.Offsets[0].Partition != 1 {
+		t.Errorf("%+v", set)
+	}
+	if _, err := admin.DeleteGroup(ctx, "billing"); err != nil {
+		t.Fatal(err)
+	}
+	if gone := heard(t, l, "DeleteGroups", func(rules.OffsetsDeleted) bool { return true }); gone.Group != "billing" || gone.Partitions != nil || gone.Client.ClientID != "admin" {
+		t.Errorf("%+v", gone)
+	}
+}
