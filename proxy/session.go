@@ -55,11 +55,12 @@ type session struct {
 	response answer
 	answered int       // exchanges whose answers stand in the window, not yet written
 	fetching *fetching // nil until there are Fetch answers to be more than relayed
+	// that the client speaks for on this connection; at most maxSpeaksFor
+	memberships []rules.Membership
 
 	transactional atomic.Pointer[transactional] // whose transactions the client writes; nil: none, or nobody wants to know
 
-	reads       atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
-	memberships []rules.Membership                 // that the client speaks for on this connection; at most maxSpeaksFor
+	reads atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
 
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go

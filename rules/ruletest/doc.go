@@ -48,6 +48,19 @@
 //	billing reads orders: 1000                (bytes fetched; 0 when the topic is silent)
 //	billing fetches orders/3: k1=one k2=null  (a batch on its way to a consumer, as produces)
 //	billing polls orders/3: offset=10 end=500 (how far it is; also stable, start, bytes, error)
+//	c1 joining g: topics=orders assignor=range session=45s poll=5m instance=pod-1 why it joins again
+//	c1 joins g: generation=3 members=c1,c2    (the coordinator's answer; the first member leads; error=79)
+//	c1 syncs g: orders/0 orders/1
+//	c1 beats g 27                             (Heartbeat, answered with an error or none)
+//	c1 heartbeats g: epoch=0 answered=3 interval=5s poll=5m topics=orders orders/0     (KIP-848)
+//	c1 leaves g: consumer poll timeout has expired.
+//	c1 loses g                                (the connection to the coordinator)
+//	c1 commits offsets of g: orders/0=120
+//	admin sets g: orders/0=0                  (offsets, for no member)
+//	c1 resumes g: orders/0=120 orders/1=-1    (OffsetFetch)
+//	c1 looks g: orders/0 latest 500           (ListOffsets)
+//	c1 gets g: orders/0 at=120 bytes=1000 end=500 start=0 stable=480 error=1     (Fetch of a member)
+//	log orders/0 end=500 start=20             (as traffic of others shows)
 //	repeat 20 every 1s                        (lines up to end, {n} is the round)
 //	end
 //	wait 30s

@@ -3,6 +3,7 @@ package ruletest
 import (
 	"flag"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -106,6 +107,8 @@ type stage struct {
 	form       form
 	engine     *engine.Engine
 	topics     *state.Topics
+	logs       *state.Logs
+	seed       maphash.Seed // of what events carry as a hash
 	ids        map[string][16]byte
 	made       int             // topics that were given an id, those that are gone included
 	partitions map[string]int  // where it is not defaultPartitions
@@ -117,13 +120,16 @@ type stage struct {
 
 // client is one session.
 type client struct {
-	identity *rules.Identity
-	gate     *engine.Gate
-	fetched  *engine.FetchGate
-	producer int64
-	seq      map[string]int32
-	saw      map[string]int // partitions by topic, as in Metadata
-	turn     int            // of `by turns`
+	name       string           // in the case, and its member id in every group
+	instance   string           // group.instance.id
+	generation map[string]int32 // by group
+	identity   *rules.Identity
+	gate       *engine.Gate
+	fetched    *engine.FetchGate
+	producer   int64
+	seq        map[string]int32
+	saw        map[string]int // partitions by topic, as in Metadata
+	turn       int            // of `by turns`
 }
 
 func (c *client) close() {
@@ -134,13 +140,13 @@ func (c *client) close() {
 func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {
 	t.Helper()
 	s := &stage{
-		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start,
+		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start, logs: state.NewLogs(0), seed: maphash.MakeSeed(),
 		ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
 	}
 	inspect := configs.Default().Inspect
 	inspect.FetchRecords = "all"
 	e, err := engine.New(engine.Options{
-		Cluster: "test", Specs: scrambled(specs), Topics: s.topics, Sinks: []sink.Sink{s},
+		Cluster: "test", Specs: scrambled(specs), Topics: s.topics, Models: []rules.Model{state.NewGroups(s.logs)}, Sinks: []sink.Sink{s},
 		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },
 		Meter: engine.Meter{Panic: func(rule string) { t.Errorf("rule %s panicked", rule) }},
 	})

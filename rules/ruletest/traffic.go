@@ -60,6 +60,8 @@ func (s *stage) line(line string) asking {
 		s.configure(verb)
 	case words[0] == "topic" && len(words) == 4:
 		s.setTopic(words[1], words[3])
+	case words[0] == "log":
+		s.logIs(words[1:])
 	case words[0] == "client":
 		s.declare(words[1], words[2:])
 	case verb == "produces":
@@ -81,11 +83,15 @@ func (s *stage) line(line string) asking {
 // verbs is what clients can do besides producing. Each is given the words behind
 // it.
 var verbs = map[string]func(*stage, *client, []string){
-	"reconnects":  (*stage).reconnect,
-	"commits":     func(s *stage, c *client, words []string) { s.endTransaction(c, words, true) },
+	"reconnects": (*stage).reconnect,
+	"commits": func(s *stage, c *client, words []string) {
+		if len(words) > 3 && words[0] == "offsets" {
+			s.commitOffsets(c, words[2:])
+			return
+		}
+		s.endTransaction(c, words, true)
+	},
 	"aborts":      func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
-	"initialises": (*stage).initialise,
-	"fails":       (*stage).fail,
 	"asks":        (*stage).askTopic,
 	"lists":       (*stage).listTopic,
 	"creates":     (*stage).createTopic,
@@ -97,6 +103,19 @@ var verbs = map[string]func(*stage, *client, []string){
 	"adds":        (*stage).addPartitions,
 	"fetches":     (*stage).fetch,
 	"polls":       (*stage).poll,
+	"joining":     (*stage).askToJoin,
+	"joins":       (*stage).join,
+	"syncs":       (*stage).sync,
+	"beats":       (*stage).beat,
+	"leaves":      (*stage).leave,
+	"heartbeats":  (*stage).consumerBeat,
+	"loses":       (*stage).lose,
+	"sets":        (*stage).setOffsets,
+	"resumes":     (*stage).fetchOffsets,
+	"looks":       (*stage).lookUp,
+	"gets":        (*stage).get,
+	"initialises": (*stage).initialise,
+	"fails":       (*stage).fail,
 }
 
 // repeated gives the lines of text that say something, those between `repeat N
@@ -178,6 +197,7 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
+		name: name, generation: map[string]int32{},
 		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)),
 		seq: map[string]int32{}, saw: map[string]int{},
 	}

@@ -1,0 +1,270 @@
+package ruletest
+
+import (
+	"hash/maphash"
+	"strconv"
+	"strings"
+	"time"
+
+	"warder/rules"
+	"warder/rules/state"
+)
+
+// settings are words of the form name=value; what has no `=` is in rest.
+type settings struct {
+	s    *stage
+	set  map[string]string
+	rest []string
+}
+
+func (s *stage) settings(words []string) settings {
+	out := settings{s, map[string]string{}, nil}
+	for _, word := range words {
+		if key, value, ok := strings.Cut(word, "="); ok && !strings.Contains(key, "/") {
+			out.set[key] = value
+		} else {
+			out.rest = append(out.rest, word)
+		}
+	}
+	return out
+}
+
+func (o settings) text(key, otherwise string) string {
+	if v, ok := o.set[key]; ok {
+		return v
+	}
+	return otherwise
+}
+
+func (o settings) duration(key string, otherwise time.Duration) time.Duration {
+	o.s.t.Helper()
+	if v, ok := o.set[key]; ok {
+		return o.s.duration(v)
+	}
+	return otherwise
+}
+
+func (o settings) number(key string, otherwise int64) int64 {
+	o.s.t.Helper()
+	v, ok := o.set[key]
+	if !ok {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	o.s.must(err)
+	return n
+}
+
+func (o settings) list(key string) []string {
+	if v := o.set[key]; v != "" {
+		return strings.Split(v, ",")
+	}
+	return nil
+}
+
+// partition reads TOPIC/PARTITION.
+func (s *stage) topicPartition(text string) rules.TopicPartition {
+	s.t.Helper()
+	topic, number, ok := strings.Cut(text, "/")
+	if !ok {
+		s.t.Fatalf("cannot read %q; want TOPIC/PARTITION", text)
+	}
+	return rules.TopicPartition{Topic: topic, Partition: int32(s.number(number))}
+}
+
+func (s *stage) topicPartitions(words []string) (list []rules.TopicPartition) {
+	s.t.Helper()
+	for _, w := range words {
+		list = append(list, s.topicPartition(w))
+	}
+	return list
+}
+
+// offsets reads TOPIC/PARTITION=OFFSET.
+func (s *stage) offsets(words []string) (list []rules.PartitionOffset) {
+	s.t.Helper()
+	for _, w := range words {
+		target, offset, ok := strings.Cut(w, "=")
+		if !ok {
+			s.t.Fatalf("cannot read %q; want TOPIC/PARTITION=OFFSET", w)
+		}
+		n, err := strconv.ParseInt(offset, 10, 64)
+		s.must(err)
+		list = append(list, rules.PartitionOffset{TopicPartition: s.topicPartition(target), Offset: n})
+	}
+	return list
+}
+
+// membership is that of a client whose member id is its name in the case.
+func (s *stage) membership(c *client, group string) rules.Membership {
+	return rules.Membership{Group: group, MemberID: c.name, InstanceID: c.instance, Generation: c.generation[group]}
+}
+
+// askToJoin is a JoinGroup request on its way.
+func (s *stage) askToJoin(c *client, words []string) {
+	s.t.Helper()
+	group, o := s.named(words), s.settings(words[1:])
+	c.instance = o.text("instance", c.instance)
+	ev := rules.JoinRequested{
+		At: s.now, Client: c.identity, Membership: s.membership(c, group), ProtocolType: "consumer",
+		SessionTimeout: o.duration("session", 45*time.Second), RebalanceTimeout: o.duration("poll", 5*time.Minute),
+		Protocols: strings.Split(o.text("assignor", "range"), ","), Topics: o.list("topics"), Reason: strings.Join(o.rest, " "),
+	}
+	ev.Generation = -1
+	if c.generation[group] == 0 {
+		ev.MemberID = ""
+	}
+	ev.Metadata = maphash.String(s.seed, o.text("topics", ""))
+	s.emit(ev)
+}
+
+// join is the coordinator's answer to JoinGroup. The first of members leads.
+func (s *stage) join(c *client, words []string) {
+	s.t.Helper()
+	group, o := s.named(words), s.settings(words[1:])
+	ev := rules.Joined{
+		At: s.now, Client: c.identity, Requested: s.now, Protocol: o.text("assignor", "range"), ErrorCode: int16(o.number("error", 0)),
+	}
+	if c.generation[group] > 0 {
+		ev.RequestedID = c.name
+	}
+	if ev.ErrorCode == 0 {
+		c.generation[group] = int32(o.number("generation", int64(c.generation[group])+1))
+	}
+	ev.Membership = s.membership(c, group)
+	members := o.list("members")
+	if len(members) > 0 {
+		ev.Leader = members[0]
+	}
+	if ev.Leader == c.name {
+		for _, m := range members {
+			ev.Members = append(ev.Members, rules.GroupMember{MemberID: m, InstanceID: s.client(m).instance})
+		}
+	}
+	s.emit(ev)
+}
+
+// sync is the coordinator's answer to SyncGroup, with the assignment.
+func (s *stage) sync(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.Synced{
+		At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), Requested: s.now,
+		Assigned: s.topicPartitions(words[1:]), Readable: true,
+	})
+}
+
+// beat is the coordinator's answer to Heartbeat, with an error if there is a
+// number.
+func (s *stage) beat(c *client, words []string) {
+	s.t.Helper()
+	ev := rules.Heartbeat{At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), Requested: s.now}
+	if len(words) > 1 {
+		ev.ErrorCode = int16(s.number(words[1]))
+	}
+	s.emit(ev)
+}
+
+func (s *stage) leave(c *client, words []string) {
+	s.t.Helper()
+	group := s.named(words)
+	s.emit(rules.Left{
+		At: s.now, Client: c.identity, Group: group, Requested: s.now,
+		Members: []rules.LeavingMember{{MemberID: c.name, InstanceID: c.instance, Reason: strings.Join(words[1:], " ")}},
+	})
+	c.generation[group] = 0
+}
+
+// consumerBeat is a ConsumerGroupHeartbeat with its answer (KIP-848).
+func (s *stage) consumerBeat(c *client, words []string) {
+	s.t.Helper()
+	group, o := s.named(words), s.settings(words[1:])
+	c.instance = o.text("instance", c.instance)
+	m := s.membership(c, group)
+	m.Generation = int32(o.number("epoch", int64(m.Generation)))
+	ev := rules.ConsumerHeartbeat{
+		At: s.now, Client: c.identity, Membership: m, Requested: s.now, RebalanceTimeout: o.duration("poll", 0),
+		Topics: o.list("topics"), Said: o.set["topics"] != "", Epoch: int32(o.number("answered", int64(m.Generation))),
+		HeartbeatInterval: o.duration("interval", 5*time.Second), ErrorCode: int16(o.number("error", 0)),
+		Assigned: s.topicPartitions(o.rest), AssignedSaid: len(o.rest) > 0,
+	}
+	c.generation[group] = ev.Epoch
+	s.emit(ev)
+}
+
+// lose is the end of the connection to the coordinator.
+func (s *stage) lose(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.MemberGone{At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), ByClient: true})
+}
+
+// commitOffsets reads `offsets of G: TOPIC/P=OFFSET …`.
+func (s *stage) commitOffsets(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.Committed{
+		At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), Requested: s.now, Offsets: s.offsets(words[1:]),
+	})
+}
+
+// setOffsets is an administrator's commit, which speaks for no member.
+func (s *stage) setOffsets(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.Committed{
+		At: s.now, Client: c.identity, Membership: rules.Membership{Group: s.named(words), Generation: -1}, Requested: s.now, Offsets: s.offsets(words[1:]),
+	})
+}
+
+// fetchOffsets is the coordinator's answer to OffsetFetch; -1 is none.
+func (s *stage) fetchOffsets(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.OffsetsFetched{At: s.now, Client: c.identity, Group: s.named(words), Offsets: s.offsets(words[1:])})
+}
+
+// lookUp is ListOffsets of a member: `looks G: TOPIC/P latest 500`.
+func (s *stage) lookUp(c *client, words []string) {
+	s.t.Helper()
+	if len(words) != 4 {
+		s.t.Fatalf("looks: want GROUP: TOPIC/P latest|earliest|MILLISECONDS OFFSET, have %q", words)
+	}
+	ev := rules.OffsetsListed{
+		At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), TopicPartition: s.topicPartition(words[1]),
+		Offset: int64(s.number(words[3])),
+	}
+	switch words[2] {
+	case "latest":
+		ev.Timestamp = rules.LatestTimestamp
+	case "earliest":
+		ev.Timestamp = rules.EarliestTimestamp
+	default:
+		ev.Timestamp = int64(s.number(words[2]))
+	}
+	s.emit(ev)
+}
+
+// get is a Fetch of a member: `gets G: TOPIC/P at=10 bytes=1000 end=500 start=0 stable=480 error=1`.
+// What it says of the log is known from then on.
+func (s *stage) get(c *client, words []string) {
+	s.t.Helper()
+	group := s.named(words)
+	if len(words) < 2 {
+		s.t.Fatal("gets: TOPIC/PARTITION is missing")
+	}
+	o := s.settings(words[2:])
+	ev := rules.MemberFetched{
+		At: s.now, Client: c.identity, Membership: s.membership(c, group), TopicPartition: s.topicPartition(words[1]),
+		FetchOffset: o.number("at", 0), HighWatermark: o.number("end", -1), LastStableOffset: o.number("stable", -1),
+		LogStartOffset: o.number("start", -1), Bytes: int(o.number("bytes", 0)), ErrorCode: int16(o.number("error", 0)),
+	}
+	s.logs.Learn(ev.TopicPartition, s.ends(ev.HighWatermark, ev.LastStableOffset, ev.LogStartOffset))
+	s.emit(ev)
+}
+
+// logIs says where a log is, by traffic of others: `log TOPIC/P end=500 start=20`.
+func (s *stage) logIs(words []string) {
+	s.t.Helper()
+	o := s.settings(words[1:])
+	s.logs.Learn(s.topicPartition(words[0]), s.ends(o.number("end", -1), o.number("stable", -1), o.number("start", -1)))
+}
+
+func (s *stage) ends(end, stable, start int64) state.LogEnds {
+	return state.LogEnds{HighWatermark: end, At: s.now, LastStableOffset: stable, LogStartOffset: start, StartAt: s.now}
+}
