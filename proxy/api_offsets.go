@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"warder/rules"
+	"warder/rules/state"
 )
 
 // ListOffsets (2), OffsetCommit (8), OffsetFetch (9), TxnOffsetCommit (28), DeleteGroups (42), OffsetDelete (47).
@@ -144,6 +145,7 @@ func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, g
 			}
 			p, answer := &asked.Topics[i].Partitions[j], &got.Topics[i].Partitions[j]
 			tp := rules.TopicPartition{Topic: asked.Topics[i].Topic, Partition: p.Partition}
+			s.noteListed(tp, p.Timestamp, answer, asked.IsolationLevel == readCommitted)
 			m, ok := s.srv.members.Find(id, tp)
 			if !ok {
 				continue
@@ -158,4 +160,23 @@ func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, g
 			})
 		}
 	}
+}
+
+// noteListed takes over what an answer to ListOffsets says of a log.
+func (s *session) noteListed(tp rules.TopicPartition, timestamp int64, answer *kmsg.ListOffsetsResponseTopicPartition, stable bool) {
+	at := s.out.readAt
+	ends := state.LogEnds{HighWatermark: -1, At: at, LastStableOffset: -1, LogStartOffset: -1, StartAt: at}
+	switch {
+	case answer.ErrorCode != 0 || answer.Offset < 0:
+		return
+	case timestamp == rules.EarliestTimestamp:
+		ends.LogStartOffset = answer.Offset
+	case timestamp == rules.LatestTimestamp && stable:
+		ends.LastStableOffset = answer.Offset
+	case timestamp == rules.LatestTimestamp:
+		ends.HighWatermark = answer.Offset
+	default:
+		return
+	}
+	s.srv.logs.Learn(tp, ends)
 }

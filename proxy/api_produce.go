@@ -8,6 +8,7 @@ import (
 	"warder/proxy/tap"
 	"warder/rules"
 	"warder/rules/engine"
+	"warder/rules/state"
 )
 
 // Produce (key 0).
@@ -169,7 +170,8 @@ func deniedFrame(rq *request, denied []protocol.Denial) ([]byte, error) {
 
 func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	st, _ := ex.state.(*produceState)
-	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil && s.transactional.Load() == nil {
+	follows := s.srv.engine.Wants(rules.KindMemberFetched)
+	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil && !follows && s.transactional.Load() == nil {
 		return s.relay(a)
 	}
 	body, err := s.read(ex, a)
@@ -183,6 +185,9 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	}
 	if st != nil || ex.tap != nil || s.srv.engine.Wants(rules.KindProduceFailed) {
 		s.noteProduced(ex, st, &resp)
+	}
+	if follows {
+		s.noteStored(&resp)
 	}
 	if st != nil && len(st.denied) > 0 {
 		return s.mergeDenied(ex, a, body, st.denied)
@@ -229,6 +234,24 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 			continue
 		}
 		s.produceFailed(topic, &p)
+	}
+}
+
+// noteStored takes over where the logs of partitions are: each ends behind the
+// first record that was stored just now, or later.
+func (s *session) noteStored(resp *protocol.ProduceResponse) {
+	it := resp.Partitions()
+	var p protocol.ProduceResponsePartition
+	for it.Next(&p) {
+		t := s.topic(p.Topic, p.TopicID)
+		if p.ErrorCode != 0 || p.BaseOffset < 0 || t == nil || t.Name == "" {
+			continue
+		}
+		tp := rules.TopicPartition{Topic: t.Name, Partition: p.Partition}
+		s.srv.logs.Written(tp, p.BaseOffset, s.out.readAt)
+		if p.LogStartOffset >= 0 {
+			s.srv.logs.Learn(tp, state.LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: p.LogStartOffset, StartAt: s.out.readAt})
+		}
 	}
 }
 

@@ -20,7 +20,10 @@ import (
 
 // wantedOfReads says which events about reading somebody wants.
 func (s *Server) wantedOfReads() state.FetchNews {
-	return state.FetchNews{Reads: s.engine.Wants(rules.KindTopicRead), Progress: s.engine.Wants(rules.KindFetched)}
+	return state.FetchNews{
+		Reads:    s.engine.Wants(rules.KindTopicRead),
+		Progress: s.engine.Wants(rules.KindFetched) || s.engine.Wants(rules.KindMemberFetched),
+	}
 }
 
 // noteFetch takes over what a request asks for. It returns what the client reads
@@ -32,6 +35,7 @@ func (s *session) noteFetch(req *protocol.FetchRequest) *state.FetchSession {
 	// Epoch 0 begins a session and -1 does without one; either names everything,
 	// and ends the session it comes from (FetchManager.newContext).
 	full := req.SessionEpoch <= 0 || req.SessionID == 0
+	s.readCommitted = req.IsolationLevel == readCommitted
 	reads := s.readsOf(req.SessionID, full)
 	reads.Begin(full, s.id)
 	it := req.Partitions()
@@ -104,6 +108,9 @@ func (s *session) tellReads(reads *state.FetchSession, at time.Time, wanted stat
 	events, unnamed := reads.News(at, s.identity.Load(), wanted)
 	for _, ev := range events {
 		s.srv.engine.Emit(ev)
+		if f, ok := ev.(rules.Fetched); ok {
+			s.tellMembers(&f)
+		}
 	}
 	if len(unnamed) > 0 {
 		s.srv.lookups.wantNames(s, unnamed)
@@ -114,5 +121,35 @@ func (s *session) tellReads(reads *state.FetchSession, at time.Time, wanted stat
 func (s *session) dropReads() {
 	if reads := s.reads.Load(); reads != nil {
 		s.srv.engine.FetchSessions().Drop(reads)
+	}
+}
+
+// readCommitted is the isolation level of a Fetch that reads up to the last stable
+// offset (IsolationLevel.java).
+const readCommitted = 1
+
+// tellMembers takes over where the logs of partitions are, and tells the groups
+// whose members read them.
+func (s *session) tellMembers(f *rules.Fetched) {
+	wanted := s.srv.engine.Wants(rules.KindMemberFetched)
+	for i := range f.Partitions {
+		p := &f.Partitions[i]
+		tp := rules.TopicPartition{Topic: f.Topic, Partition: p.Partition}
+		s.srv.logs.Learn(tp, state.LogEnds{
+			HighWatermark: p.HighWatermark, At: f.At, LastStableOffset: p.LastStableOffset,
+			LogStartOffset: p.LogStartOffset, StartAt: f.At,
+		})
+		if !wanted {
+			continue
+		}
+		m, ok := s.srv.members.Find(f.Client, tp)
+		if !ok {
+			continue
+		}
+		s.srv.engine.Emit(rules.MemberFetched{
+			At: f.At, Client: f.Client, Membership: m.Membership, Ambiguous: m.Ambiguous, TopicPartition: tp,
+			FetchOffset: p.FetchOffset, HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset,
+			LogStartOffset: p.LogStartOffset, Bytes: p.Bytes, ErrorCode: p.ErrorCode, ReadCommitted: s.readCommitted,
+		})
 	}
 }

@@ -27,6 +27,7 @@ type Options struct {
 	Config  *configs.Config
 	Engine  *engine.Engine
 	Topics  *state.Topics // shared with the engine
+	Logs    *state.Logs   // shared with the models of the engine; nil if there are none
 	Metrics *Metrics
 	Tap     *tap.Hub
 	Log     zerolog.Logger
@@ -39,6 +40,7 @@ type Server struct {
 	engine    *engine.Engine
 	topics    *state.Topics
 	members   *state.Members
+	logs      *state.Logs
 	metrics   *Metrics
 	tap       *tap.Hub
 	log       zerolog.Logger
@@ -77,11 +79,16 @@ type liveSettings struct {
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), logs: o.Logs, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
 	}
+	if s.logs == nil {
+		s.logs = state.NewLogs(0)
+	}
+	s.engine.AddStore("logs", s.logs)
+	s.engine.AddStore("members", s.members)
 	s.metrics.Observe(s.engine)
 	s.topology = newTopology(s.changed)
 	s.hard, s.cut = context.WithCancelCause(context.Background())

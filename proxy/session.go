@@ -51,6 +51,8 @@ type session struct {
 	hadRefusal   bool // a batch of this session was refused: out of order sequences may follow
 	subscribed   subscriptions
 
+	readCommitted bool // the isolation level of the last Fetch
+
 	// owned by the response loop
 	response answer
 	answered int       // exchanges whose answers stand in the window, not yet written

@@ -102,22 +102,25 @@ func (e OffsetsListed) When() time.Time { return e.At }
 // Key knows ByGroup.
 func (e OffsetsListed) Key(k KeyKind) string { return groupKey(k, e.Group) }
 
-// MemberFetched says what a member of a group fetched: where it reads, and what
-// the broker says of the partition. It comes at most once a second for each member
-// and partition, and at once when the answer has an error.
+// MemberFetched is Fetched for one partition that is assigned to a member of a
+// group: where it reads, and what the broker says of the partition.
 type MemberFetched struct {
 	At     time.Time
 	Client *Identity
 	Membership
 	TopicPartition
-	// FetchOffset is what the request asked for.
+	// FetchOffset is what the member asks for now; the rest is of the last
+	// answer.
 	FetchOffset int64
 	// HighWatermark, LastStableOffset and LogStartOffset are -1 when the
 	// answer does not say.
 	HighWatermark, LastStableOffset, LogStartOffset int64
-	// Bytes of records in the answer.
-	Bytes     int
+	// Bytes of records since the last such event.
+	Bytes     int64
 	ErrorCode int16
+	// ReadCommitted says that the member reads up to the last stable offset
+	// (isolation.level).
+	ReadCommitted bool
 	// Ambiguous says that more than one member of the same address and client
 	// id may have sent the request.
 	Ambiguous bool
@@ -126,7 +129,7 @@ type MemberFetched struct {
 // Kind is KindMemberFetched.
 func (MemberFetched) Kind() Kind { return KindMemberFetched }
 
-// When is the time of the answer.
+// When is the time of the request.
 func (e MemberFetched) When() time.Time { return e.At }
 
 // Key knows ByGroup.

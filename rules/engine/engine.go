@@ -54,6 +54,7 @@ type Engine struct {
 
 	configuring sync.Mutex // serialises Configure and guards the following
 	shared      map[string]rules.Store
+	added       []addedStore
 
 	// owned by fold, or by the caller of an Inline engine
 	folder *folder
@@ -254,6 +255,18 @@ func (e *Engine) publish(f *rules.Finding) {
 	}
 }
 
+type addedStore struct {
+	name  string
+	store rules.Store
+}
+
+// AddStore has Stores show a store that somebody else keeps.
+func (e *Engine) AddStore(name string, s rules.Store) {
+	e.configuring.Lock()
+	defer e.configuring.Unlock()
+	e.added = append(e.added, addedStore{name, s})
+}
+
 // Stores gives the size of every bounded store.
 func (e *Engine) Stores() []StoreSize {
 	watch := StoreSize{Name: "watch"}
@@ -271,6 +284,9 @@ func (e *Engine) Stores() []StoreSize {
 	fixed := len(sizes)
 	e.configuring.Lock()
 	defer e.configuring.Unlock()
+	for _, s := range e.added {
+		sizes = append(sizes, StoreSize{s.name, s.store.Len(), s.store.Evicted()})
+	}
 	for id, s := range e.shared {
 		sizes = append(sizes, StoreSize{id, s.Len(), s.Evicted()})
 	}

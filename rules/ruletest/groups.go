@@ -252,7 +252,7 @@ func (s *stage) get(c *client, words []string) {
 	ev := rules.MemberFetched{
 		At: s.now, Client: c.identity, Membership: s.membership(c, group), TopicPartition: s.topicPartition(words[1]),
 		FetchOffset: o.number("at", 0), HighWatermark: o.number("end", -1), LastStableOffset: o.number("stable", -1),
-		LogStartOffset: o.number("start", -1), Bytes: int(o.number("bytes", 0)), ErrorCode: int16(o.number("error", 0)),
+		LogStartOffset: o.number("start", -1), Bytes: o.number("bytes", 0), ErrorCode: int16(o.number("error", 0)),
 	}
 	s.logs.Learn(ev.TopicPartition, s.ends(ev.HighWatermark, ev.LastStableOffset, ev.LogStartOffset))
 	s.emit(ev)

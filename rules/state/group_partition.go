@@ -349,6 +349,7 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 	if ev.ErrorCode != 0 {
 		return
 	}
+	p.ReadCommitted = ev.ReadCommitted
 	p.reset(ev)
 	p.refetch(ev)
 	if m != nil && !ev.Ambiguous && ev.FetchOffset > p.Position && p.Position >= 0 && m.Client.Library() != rules.Librdkafka {

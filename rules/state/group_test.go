@@ -102,7 +102,7 @@ func (s *groupStory) commit(m string, p int32, offset int64) {
 	})
 }
 
-func (s *groupStory) fetch(m string, p int32, offset int64, bytes int, code int16) {
+func (s *groupStory) fetch(m string, p int32, offset, bytes int64, code int16) {
 	s.group.Apply(rules.MemberFetched{
 		At: s.now, Client: client(m), Membership: s.membership(m), TopicPartition: orders(p), FetchOffset: offset, Bytes: bytes, ErrorCode: code,
 		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
