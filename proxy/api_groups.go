@@ -8,9 +8,9 @@ import (
 	"warder/rules"
 )
 
-// JoinGroup (11), ConsumerGroupHeartbeat (68), ShareGroupHeartbeat (76).
+// ShareGroupHeartbeat (76), and what every kind of group says of its topics.
 //
-// Behaviour: all pass unchanged, answers unread. A request is read only while a
+// Behaviour: ShareGroupHeartbeat passes unchanged, its answer unread. It is read only while a
 // rule wants to know who subscribes to what, and is told when the list is new for
 // the group on this connection: members join again at every rebalance.
 //

@@ -40,6 +40,7 @@ func onJoinGroup(s *session, rq *request) error {
 		if err == nil {
 			asked.At, asked.Client = s.in.readAt, s.identity.Load()
 			s.emit(asked)
+			s.tellSubscription(&messages.Subscription{Group: asked.Group, Topics: asked.Topics, Said: asked.Topics != nil})
 		}
 		return asked, err
 	}, func(s *session, ex *exchange, asked rules.JoinRequested, body []byte) error {

@@ -2,7 +2,6 @@ package messages
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -51,45 +50,25 @@ func subscription(version int16, topics ...string) []byte {
 	return m.AppendTo(nil)
 }
 
-func TestParseJoinGroupSubscription(t *testing.T) {
-	for version := range int16(10) {
-		for of := range int16(5) { // 4 is of the future
-			rq := kmsg.NewPtrJoinGroupRequest()
-			rq.Group, rq.ProtocolType, rq.MemberID = "billing", "consumer", "m-1"
-			rq.Protocols = []kmsg.JoinGroupRequestProtocol{
-				{Name: "broken", Metadata: []byte{0, 0, 0}},
-				{Name: "cooperative-sticky", Metadata: subscription(of, "orders", "payments")},
-				{Name: "range", Metadata: subscription(0, "others")},
-			}
-			got, err := ParseJoinGroupSubscription(version, at(version, rq), Limits{})
-			check1(t, fmt.Sprintf("JoinGroup with subscription v%d", of), version, got, err,
-				Subscription{Group: "billing", Topics: []string{"orders", "payments"}, Said: true})
-			rq.ProtocolType = "connect"
-			got, err = ParseJoinGroupSubscription(version, at(version, rq), Limits{})
-			check1(t, "JoinGroup of Connect", version, got, err, Subscription{Group: "billing"})
-		}
-	}
-}
-
-// TestSubscribedTopicsIsBounded: what a client claims costs no more than what it sends, and no more than the bound.
-func TestSubscribedTopicsIsBounded(t *testing.T) {
-	names := slices.Repeat([]string{"t"}, 3*maxSubscribed)
-	if topics, ok := subscribedTopics(subscription(1, names...)); !ok || len(topics) != maxSubscribed {
-		t.Errorf("%d topics, %v", len(topics), ok)
+// TestMemberMetadataIsBounded: what a client claims costs no more than what it sends, and no more than the bound.
+func TestMemberMetadataIsBounded(t *testing.T) {
+	names := slices.Repeat([]string{"t"}, 3*maxMemberTopics)
+	if m, ok := ParseMemberMetadata(subscription(1, names...)); !ok || m.Whole || len(m.Topics) != maxMemberTopics {
+		t.Errorf("%d topics, %v", len(m.Topics), ok)
 	}
 	whole := subscription(0, "orders")
 	for n := range 2 + 4 + 2 + len("orders") { // up to the end of the list; what follows does not matter
-		if topics, ok := subscribedTopics(whole[:n]); ok {
-			t.Errorf("cut to %d: %v", n, topics)
+		if m, ok := ParseMemberMetadata(whole[:n]); ok {
+			t.Errorf("cut to %d: %+v", n, m)
 		}
 	}
 	for _, hostile := range [][]byte{{0, 0, 0x7f, 0xff, 0xff, 0xff}, {0xff, 0xff, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 1, 0xff, 0xff}} {
-		if topics, ok := subscribedTopics(hostile); ok {
-			t.Errorf("% x: %v", hostile, topics)
+		if m, ok := ParseMemberMetadata(hostile); ok {
+			t.Errorf("% x: %+v", hostile, m)
 		}
 	}
-	if topics, ok := subscribedTopics([]byte{0, 0, 0xff, 0xff, 0xff, 0xff}); !ok || topics != nil { // null is no topic
-		t.Errorf("null: %v, %v", topics, ok)
+	if m, ok := ParseMemberMetadata([]byte{0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); !ok || m.Topics != nil { // null is no topic
+		t.Errorf("null: %+v, %v", m, ok)
 	}
 }
 
@@ -98,19 +77,16 @@ func TestParseGroupHeartbeatSubscription(t *testing.T) {
 		rq := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 		rq.Group, rq.MemberID = "billing", "m-1"
 		want := Subscription{Group: "billing"}
-		got, err := ParseConsumerGroupHeartbeatSubscription(version, at(version, rq), Limits{})
-		check1(t, "unchanged", version, got, err, want)
+		check1(t, "unchanged", version, ConsumerGroupHeartbeatSubscription(rq), nil, want)
 		rq.SubscribedTopicNames = []string{"orders"}
 		want.Topics, want.Said = []string{"orders"}, true
-		got, err = ParseConsumerGroupHeartbeatSubscription(version, at(version, rq), Limits{})
-		check1(t, "names", version, got, err, want)
+		check1(t, "names", version, ConsumerGroupHeartbeatSubscription(rq), nil, want)
 		if version == 0 {
 			continue
 		}
 		rq.SubscribedTopicNames, rq.SubscribedTopicRegex = nil, str("orders-.*")
 		want.Topics, want.Pattern = nil, "orders-.*"
-		got, err = ParseConsumerGroupHeartbeatSubscription(version, at(version, rq), Limits{})
-		check1(t, "pattern", version, got, err, want)
+		check1(t, "pattern", version, ConsumerGroupHeartbeatSubscription(rq), nil, want)
 	}
 	share := kmsg.NewPtrShareGroupHeartbeatRequest()
 	share.GroupID, share.SubscribedTopicNames = "workers", []string{"jobs"}
