@@ -22,5 +22,6 @@ func Specs() []rules.Spec {
 		producerFencedSpec(),
 		unsafeProducerSpec(),
 		compactedEventStreamSpec(),
+		heartbeatGapSpec(),
 	}
 }

@@ -46,6 +46,9 @@ func (m *Groups) New(group string, now time.Time) rules.ModelState {
 	}
 }
 
+// stallOf is how late a tick must be for a stall of warder itself.
+const stallOf = 5 * time.Second
+
 // Protocol is the protocol that a group speaks with its coordinator.
 type Protocol uint8
 
@@ -80,6 +83,9 @@ type Group struct {
 	// Lost is when events were lost last; zero if never. What looks like
 	// silence around it may be none.
 	Lost time.Time
+	// Stalled is when warder itself last woke up after seconds without a tick:
+	// what it did not see before that may have happened.
+	Stalled time.Time
 	// Failover is when the coordinator last turned a member away because it
 	// moved or was loading (14, 15, 16).
 	Failover time.Time
@@ -87,6 +93,7 @@ type Group struct {
 	// when it never had any.
 	Emptied time.Time
 
+	ticked     time.Time
 	logs       *Logs
 	members    map[string]*Member
 	joining    map[clientKey]*joining // dynamic members that have no id yet
@@ -133,6 +140,13 @@ func (g *Group) Apply(ev rules.Event) {
 // Tick lets time pass: members that must have been removed are, rebalances that
 // nobody ends are closed, and the ends of logs are noted.
 func (g *Group) Tick(now time.Time) (alive bool) {
+	if !g.ticked.IsZero() && now.Sub(g.ticked) > stallOf {
+		g.Stalled = now
+		for _, m := range g.members { // nobody could be heard meanwhile
+			m.Alive = m.Alive.Add(now.Sub(g.ticked))
+		}
+	}
+	g.ticked = now
 	g.expireMembers(now)
 	g.closeStale(now)
 	for _, p := range g.partitions {
