@@ -25,3 +25,8 @@ type ModelState interface {
 	// with it those of the Watchers of the same key.
 	Tick(now time.Time) (alive bool)
 }
+
+// Dropper is a ModelState that gives something back when the engine drops it.
+type Dropper interface {
+	Dropped()
+}

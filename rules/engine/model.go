@@ -20,7 +20,9 @@ func (s *shard) follow(env envelope) {
 	m, ok := models.Get(env.key)
 	if !ok {
 		m = s.engine.models[env.by].New(env.key, env.event.When())
-		models.Put(env.key, m)
+		if gone, evicted := models.Put(env.key, m); evicted {
+			dropped(gone)
+		}
 	}
 	s.apply(env.by, env.key, m, env.event)
 }
@@ -39,6 +41,14 @@ func (e *Engine) follows(kind rules.Kind, by rules.KeyKind) bool {
 func (s *shard) apply(by rules.KeyKind, key string, m rules.ModelState, ev rules.Event) {
 	if !s.guard(modelName, func() { m.Apply(ev) }) {
 		s.models[by].Delete(key)
+		dropped(m)
+	}
+}
+
+// dropped tells a model that it is no longer kept.
+func dropped(m rules.ModelState) {
+	if d, ok := m.(rules.Dropper); ok {
+		d.Dropped()
 	}
 }
 
@@ -69,6 +79,7 @@ func (s *shard) tickModels(now time.Time) {
 			return
 		}
 		s.models[by].Delete(key)
+		dropped(m)
 		for id, states := range s.states {
 			if id.by == by {
 				states.Delete(key)

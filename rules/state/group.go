@@ -1,30 +1,63 @@
 package state
 
 import (
+	"sync/atomic"
 	"time"
 
 	"warder/rules"
 )
 
-// Bounds of one Group. A member takes about 1 KiB and 40 bytes for each partition,
-// a partition about 1.6 KiB.
+// Bounds of one Group. A member takes about 1 KiB and 40 bytes for each partition.
 const (
-	maxGroupMembers    = 10_000
-	maxGroupPartitions = 100_000
-	keptRebalances     = 64
+	maxGroupMembers = 10_000
+	keptRebalances  = 64
 	// groupIdle drops a group of which nothing was heard for so long. It is as
 	// long as commits are worth remembering: offsets.retention.minutes is seven
 	// days by default, and what was lost is told after it.
 	groupIdle = 30 * 24 * time.Hour
 )
 
+// DefaultGroupPartitions is how many partitions all groups together are followed
+// on. One takes at most 2 KiB, and 700 bytes while its group keeps up.
+const DefaultGroupPartitions = 100_000
+
 // Groups is the Model of groups: their members, rebalances and offsets as the
 // coordinator's answers show them. It says where a partition's log ends by what
-// Logs knows.
-type Groups struct{ logs *Logs }
+// Logs knows. Beyond its limit of partitions it follows no new ones.
+type Groups struct {
+	logs *Logs
+	all  partitionRoom
+}
+
+// partitionRoom is the room that groups share.
+type partitionRoom struct {
+	limit   int64
+	taken   atomic.Int64
+	refused atomic.Uint64
+}
+
+// take takes room for one partition, and says whether there was any.
+func (r *partitionRoom) take() bool {
+	if r.taken.Add(1) <= r.limit {
+		return true
+	}
+	r.taken.Add(-1)
+	r.refused.Add(1)
+	return false
+}
 
 // NewGroups makes the model.
-func NewGroups(logs *Logs) *Groups { return &Groups{logs} }
+func NewGroups(logs *Logs) *Groups {
+	m := &Groups{logs: logs}
+	m.all.limit = DefaultGroupPartitions
+	return m
+}
+
+// Len is the number of partitions that are followed.
+func (m *Groups) Len() int { return int(m.all.taken.Load()) }
+
+// Evicted counts how often there was no room for another.
+func (m *Groups) Evicted() uint64 { return m.all.refused.Load() }
 
 // By is rules.ByGroup.
 func (*Groups) By() rules.KeyKind { return rules.ByGroup }
@@ -41,7 +74,7 @@ func (*Groups) Kinds() []rules.Kind {
 // New makes the model of one group.
 func (m *Groups) New(group string, now time.Time) rules.ModelState {
 	return &Group{
-		ID: group, Since: now, LastEvent: now, Generation: -1, logs: m.logs,
+		ID: group, Since: now, LastEvent: now, Generation: -1, logs: m.logs, all: &m.all,
 		members: map[string]*Member{}, partitions: map[rules.TopicPartition]*GroupPartition{},
 	}
 }
@@ -90,15 +123,24 @@ type Group struct {
 	// moved or was loading (14, 15, 16).
 	Failover time.Time
 	// Emptied is since when the group has no members; zero while it has, or
-	// when it never had any.
+	// when it never had any, or when some may be left that do not come through
+	// here.
 	Emptied time.Time
+	// Refreshed is when the partitions were last brought up to date with their
+	// logs. Who judges many of them does it in the tick with the same time.
+	Refreshed time.Time
 
 	ticked     time.Time
 	logs       *Logs
+	all        *partitionRoom
 	members    map[string]*Member
 	joining    map[clientKey]*joining // dynamic members that have no id yet
 	partitions map[rules.TopicPartition]*GroupPartition
-	rebalances []*Rebalance // oldest first; at most keptRebalances, the last may be open
+	order      []*GroupPartition // all of them, by topic and number unless unsorted
+	unsorted   bool
+	moves      []PartitionMove // the last keptGroupMoves
+	moved      uint64          // all there ever were
+	rebalances []*Rebalance    // oldest first; at most keptRebalances, the last may be open
 }
 
 // Apply takes in an event.
@@ -149,11 +191,12 @@ func (g *Group) Tick(now time.Time) (alive bool) {
 	g.ticked = now
 	g.expireMembers(now)
 	g.closeStale(now)
-	for _, p := range g.partitions {
-		p.tick(now, g.logs)
-	}
+	g.refresh(now)
 	return now.Sub(g.LastEvent) < groupIdle
 }
+
+// Dropped gives back the room of the group's partitions.
+func (g *Group) Dropped() { g.all.taken.Add(-int64(len(g.partitions))) }
 
 // Member gives a member by id, nil when it is not known.
 func (g *Group) Member(id string) *Member { return g.members[id] }
@@ -169,21 +212,8 @@ func (g *Group) EachMember(f func(*Member)) {
 }
 
 // Partial says that members of the group do not come through here, so that what
-// is missing may be happening elsewhere.
-func (g *Group) Partial() bool { return g.Announced > len(g.members) }
-
-// Partition gives what is known of a partition, nil when nothing is.
-func (g *Group) Partition(p rules.TopicPartition) *GroupPartition { return g.partitions[p] }
-
-// Partitions is the number of partitions known.
-func (g *Group) Partitions() int { return len(g.partitions) }
-
-// EachPartition calls f for every partition known, in no order.
-func (g *Group) EachPartition(f func(*GroupPartition)) {
-	for _, p := range g.partitions {
-		f(p)
-	}
+// is missing may be happening elsewhere: the leader was told of more, or leads from
+// elsewhere.
+func (g *Group) Partial() bool {
+	return g.Announced > len(g.members) || g.Leader != "" && g.members[g.Leader] == nil
 }
-
-// Owner gives the member that a partition is assigned to, nil when none is known.
-func (g *Group) Owner(p *GroupPartition) *Member { return g.members[p.OwnerID] }

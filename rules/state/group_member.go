@@ -175,6 +175,7 @@ func (g *Group) joined(ev *rules.Joined) {
 	asked := g.joining[clientOf(ev.Client)]
 	if m == nil || m.ID != ev.MemberID {
 		if m != nil { // a static member that came back has a new id (KIP-345)
+			g.Announced++ // it is no less
 			g.drop(m.ID)
 		}
 		m = g.add(ev.MemberID, ev.InstanceID, ev.At)
@@ -208,8 +209,13 @@ func (g *Group) drop(id string) {
 	if _, ok := g.members[id]; !ok {
 		return
 	}
+	partial := g.Partial()
 	delete(g.members, id)
-	if len(g.members) == 0 {
+	g.Announced = max(g.Announced-1, 0)
+	if g.Leader == id {
+		g.Leader = ""
+	}
+	if len(g.members) == 0 && !partial {
 		g.Emptied = g.LastEvent
 	}
 }
@@ -242,17 +248,28 @@ func (g *Group) synced(ev *rules.Synced) {
 		m.Client = ev.Client
 	}
 	m.lives(ev.At)
-	m.Assigned, m.Readable, m.AssignedAt = ev.Assigned, ev.Readable, ev.At
+	g.assign(m, ev.Assigned, ev.Readable, ev.At)
 	m.Progress = ev.At
-	g.assign(m)
 	g.syncedRebalance(m, ev)
 }
 
-// assign notes the member as owner of its partitions.
-func (g *Group) assign(m *Member) {
-	for _, tp := range m.Assigned {
-		if p := g.partition(tp); p != nil && p.OwnerID != m.ID {
-			p.OwnerID, p.OwnedSince = m.ID, m.AssignedAt
+// assign notes the member as owner of its partitions, and of no others.
+func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool, at time.Time) {
+	before := m.Assigned
+	m.Assigned, m.Readable, m.AssignedAt = assigned, readable, at
+	for _, tp := range assigned {
+		p := g.partition(tp)
+		if p == nil {
+			continue
+		}
+		if p.OwnerID != m.ID {
+			p.handTo(m.ID, at)
+		}
+		p.assignedAt = at
+	}
+	for _, tp := range before {
+		if p := g.partitions[tp]; p != nil && p.OwnerID == m.ID && !p.assignedAt.Equal(at) {
+			p.OwnerID = ""
 		}
 	}
 }
@@ -371,8 +388,7 @@ func (g *Group) consumerHeartbeat(ev *rules.ConsumerHeartbeat) {
 	m.beat(ev.Requested)
 	m.lives(ev.Requested)
 	if ev.AssignedSaid {
-		m.Assigned, m.Readable, m.AssignedAt = ev.Assigned, true, ev.At
-		g.assign(m)
+		g.assign(m, ev.Assigned, true, ev.At)
 	}
 	g.newEpoch(m, ev)
 }

@@ -219,7 +219,6 @@ func (g *Group) newGeneration(ev *rules.Joined) {
 
 // census compares the members that the leader is told of with those known.
 func (g *Group) census(r *Rebalance, ev *rules.Joined) {
-	g.Announced = len(ev.Members)
 	now := map[string]bool{}
 	for _, m := range ev.Members {
 		now[m.MemberID] = true
@@ -229,6 +228,7 @@ func (g *Group) census(r *Rebalance, ev *rules.Joined) {
 			g.missing(r, m, ev.At)
 		}
 	}
+	g.Announced = len(ev.Members)
 }
 
 // missing takes in that a member is not part of the new generation: its session

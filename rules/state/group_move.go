@@ -1,0 +1,253 @@
+package state
+
+import (
+	"time"
+
+	"warder/rules"
+)
+
+const (
+	keptMoves = 8 // of a partition
+	// keptGroupMoves bounds what rules that look once a second can still see of
+	// a group; a move takes about 120 bytes.
+	keptGroupMoves = 4096
+	// resetPatience is how soon after ListOffsets the Fetch comes that shows
+	// where a consumer went on.
+	resetPatience = 5 * time.Second
+	// lostPatience is how soon after OFFSET_OUT_OF_RANGE a consumer looks for
+	// another place, and for how long the same error is no news.
+	lostPatience = time.Minute
+)
+
+// errOffsetOutOfRange is OFFSET_OUT_OF_RANGE.
+const errOffsetOutOfRange = 1
+
+// MoveKind says how a group came to another place in a partition than where it
+// had committed.
+type MoveKind uint8
+
+// The kinds.
+const (
+	NotMoved        MoveKind = iota
+	ResetToLatest            // auto.offset.reset=latest, or seekToEnd
+	ResetToEarliest          // auto.offset.reset=earliest, or seekToBeginning
+	ResetToTime              // auto.offset.reset=by_duration, or offsetsForTimes
+	Rewound                  // it committed an earlier offset than before
+	Skipped                  // it committed far ahead of what it fetches
+	SetByAdmin               // offsets were set from outside the group
+	Deleted                  // the offset was deleted
+	OffsetExpired            // the coordinator has no offset any more, and nobody was seen to delete it
+	LostToRetention          // the log began behind its offset: records are gone
+	Truncated                // its offset lay behind the end of the log
+)
+
+var moveNames = [...]string{
+	"", "reset-latest", "reset-earliest", "reset-time", "rewound", "skipped", "set-by-admin", "deleted", "expired", "lost-to-retention", "truncated",
+}
+
+// String is the kind as evidence writes it.
+func (k MoveKind) String() string { return moveNames[k] }
+
+// Move is one such event.
+type Move struct {
+	Kind MoveKind
+	At   time.Time
+	// From is where the group had committed, or read when it lost its place, -1
+	// when that is not known, and To where it went on, -1 when not known.
+	From, To int64
+	// LogStart of the log then, -1 when not known.
+	LogStart int64
+	// Client that did it; nil when it was not seen.
+	Client *rules.Identity
+	// Handover says that the commit before was another generation's.
+	Handover bool
+	// Pace is how many records a second the group had been committing.
+	Pace float64
+	// Cause of a reset: what had become of the place that the group had;
+	// NotMoved when that is not known.
+	Cause MoveKind
+}
+
+// Records is how many records were left out (positive) or are read again
+// (negative), as far as it is known; 0 when it is not.
+func (m *Move) Records() int64 {
+	from := m.From
+	if from < 0 {
+		if m.Kind != ResetToLatest || m.LogStart < 0 {
+			return 0
+		}
+		from = m.LogStart
+	}
+	if m.To < 0 {
+		return 0
+	}
+	if m.LogStart > from && m.Kind != LostToRetention {
+		from = m.LogStart
+	}
+	return m.To - from
+}
+
+// PartitionMove is a move in a partition of a group.
+type PartitionMove struct {
+	rules.TopicPartition
+	Move
+}
+
+// lostPlace is that a partition's reader was answered OFFSET_OUT_OF_RANGE, or that
+// its offset is gone, and has not committed since.
+type lostPlace struct {
+	why    MoveKind // NotMoved while it is not clear
+	offset int64
+	at     time.Time
+}
+
+// Moves gives the last moves, oldest first.
+func (p *GroupPartition) Moves() []Move { return p.moves }
+
+// MovesSince gives the moves in the group that came after the first seen of all
+// there ever were, and the number of all; the oldest are missing when there were too
+// many.
+func (g *Group) MovesSince(seen uint64) (list []PartitionMove, all uint64) {
+	news := min(g.moved-seen, uint64(len(g.moves)))
+	return g.moves[uint64(len(g.moves))-news:], g.moved
+}
+
+func (g *Group) move(p *GroupPartition, m Move) {
+	m.LogStart = g.endsNow(p).LogStartOffset
+	if len(p.moves) == keptMoves {
+		copy(p.moves, p.moves[1:])
+		p.moves = p.moves[:keptMoves-1]
+	}
+	p.moves = append(p.moves, m)
+	if len(g.moves) == keptGroupMoves {
+		g.moves = append(g.moves[:0], g.moves[keptGroupMoves/2:]...)
+	}
+	g.moves = append(g.moves, PartitionMove{p.TopicPartition, m})
+	g.moved++
+	switch m.Kind {
+	case Deleted, OffsetExpired, LostToRetention, Truncated:
+		p.lost = lostPlace{m.Kind, m.From, m.At}
+	default:
+	}
+}
+
+// offsetsListed notes that a member asked where to go on; its next Fetch shows
+// whether it did.
+func (g *Group) offsetsListed(ev *rules.OffsetsListed) {
+	if ev.ErrorCode != 0 {
+		return
+	}
+	if p := g.partition(ev.TopicPartition); p != nil {
+		p.listed = *ev
+		g.explain(p, ev)
+	}
+}
+
+// explain tells by where the log begins or ends why an offset was out of range,
+// if that was not clear.
+func (g *Group) explain(p *GroupPartition, ev *rules.OffsetsListed) {
+	l := p.lost
+	if l.why != NotMoved || l.at.IsZero() || ev.At.Sub(l.at) > lostPatience {
+		return
+	}
+	m := Move{At: ev.At, From: l.offset, To: -1, Client: ev.Client}
+	switch {
+	case ev.Timestamp == rules.EarliestTimestamp && ev.Offset > l.offset:
+		m.Kind, m.To = LostToRetention, ev.Offset
+	case ev.Timestamp == rules.LatestTimestamp && ev.Offset < l.offset:
+		m.Kind, m.To = Truncated, ev.Offset
+	case ev.Timestamp == rules.EarliestTimestamp:
+		m.Kind = Truncated
+	case ev.Timestamp == rules.LatestTimestamp:
+		m.Kind = LostToRetention
+	default:
+		return
+	}
+	g.move(p, m)
+}
+
+func (g *Group) memberFetched(ev *rules.MemberFetched) {
+	m, p := g.members[ev.MemberID], g.partition(ev.TopicPartition)
+	if m != nil && !ev.Ambiguous {
+		m.Fetched = ev.At
+	}
+	switch {
+	case p == nil:
+		return
+	case ev.ErrorCode == errOffsetOutOfRange:
+		g.outOfRange(p, ev)
+		return
+	case ev.ErrorCode != 0:
+		return
+	}
+	g.reset(p, ev)
+	g.overtaken(p, ev)
+	p.refetch(ev)
+	if m != nil && !ev.Ambiguous && ev.FetchOffset > p.Position && p.Position >= 0 && m.Client.Library() != rules.Librdkafka {
+		m.Progress = ev.At // librdkafka fetches ahead without being polled
+	}
+	p.Position, p.PositionAt = ev.FetchOffset, ev.At
+}
+
+// reset recognises that a consumer goes on where ListOffsets sent it. Consumers
+// that have a place ask as well, for their metrics or because the application
+// does: only one that has none, or has lost it, is sent.
+func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
+	l := p.listed
+	if l.At.IsZero() {
+		return
+	}
+	p.listed = rules.OffsetsListed{}
+	hadPlace := p.Position >= 0 && p.PositionAt.After(p.OwnedSince) && (p.lost.at.IsZero() || ev.At.Sub(p.lost.at) > lostPatience)
+	if hadPlace || l.MemberID != ev.MemberID || ev.FetchOffset != l.Offset || ev.At.Sub(l.At) > resetPatience {
+		return
+	}
+	if ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
+		return
+	}
+	m := Move{At: ev.At, From: p.Committed, To: l.Offset, Client: ev.Client, Cause: p.lost.why}
+	switch {
+	case l.Timestamp == rules.LatestTimestamp:
+		m.Kind = ResetToLatest
+	case l.Timestamp == rules.EarliestTimestamp:
+		m.Kind = ResetToEarliest
+	case l.Timestamp >= 0:
+		m.Kind = ResetToTime
+	default: // the largest timestamp, or tiered storage
+		return
+	}
+	g.move(p, m)
+	p.resetAt = ev.At
+}
+
+// refetch counts how often the same offset was fetched in vain.
+func (p *GroupPartition) refetch(ev *rules.MemberFetched) {
+	switch {
+	case ev.FetchOffset != p.Position:
+		p.Refetched, p.RefetchedSince = 0, ev.At
+	case ev.Bytes > 0:
+		p.Refetched++
+	}
+}
+
+// outOfRange recognises what OFFSET_OUT_OF_RANGE means: the log begins behind
+// the offset, or ends before it. Where that is not known, ListOffsets will show it.
+func (g *Group) outOfRange(p *GroupPartition, ev *rules.MemberFetched) {
+	if l := p.lost; l.offset == ev.FetchOffset && ev.At.Sub(l.at) < lostPatience {
+		p.lost.at = ev.At
+		return
+	}
+	known := g.endsNow(p)
+	start, end := max(ev.LogStartOffset, known.LogStartOffset), ev.HighWatermark
+	if end < 0 {
+		end = known.HighWatermark
+	}
+	switch {
+	case start >= 0 && ev.FetchOffset < start:
+		g.move(p, Move{Kind: LostToRetention, At: ev.At, From: ev.FetchOffset, To: start, Client: ev.Client})
+	case end >= 0 && ev.FetchOffset > end:
+		g.move(p, Move{Kind: Truncated, At: ev.At, From: ev.FetchOffset, To: end, Client: ev.Client})
+	default:
+		p.lost = lostPlace{NotMoved, ev.FetchOffset, ev.At}
+	}
+}
