@@ -23,5 +23,7 @@ func Specs() []rules.Spec {
 		unsafeProducerSpec(),
 		compactedEventStreamSpec(),
 		heartbeatGapSpec(),
+		stuckPartitionSpec(),
+		lagSkewSpec(),
 	}
 }

@@ -56,7 +56,8 @@
 //	c1 leaves g: consumer poll timeout has expired.
 //	c1 loses g                                (the connection to the coordinator)
 //	c1 commits offsets of g: orders/0=120
-//	admin sets g: orders/0=0                  (offsets, for no member)
+//	admin sets g: orders/0-11=0               (offsets, for no member; partitions 0 to 11, as may stand wherever offsets do)
+//	admin forgets g: orders/0                 (OffsetDelete; DeleteGroups without partitions)
 //	c1 resumes g: orders/0=120 orders/1=-1    (OffsetFetch)
 //	c1 looks g: orders/0 latest 500           (ListOffsets)
 //	c1 gets g: orders/0 at=120 bytes=1000 end=500 start=0 stable=480 error=1     (Fetch of a member)
@@ -103,8 +104,9 @@
 //
 // Findings are compared as text; `go test -run Case -update` writes them.
 //
-// Every case runs once for each codec and form of request, unless its traffic
-// chooses one: what a rule thinks must not depend on how records travel. Rules
+// Every case in which somebody produces runs once for each codec and form of
+// request, unless its traffic chooses one: what a rule thinks must not depend on how
+// records travel. Rules
 // are given copies that are overwritten after each call, so one that keeps a
 // view fails its own case.
 package ruletest

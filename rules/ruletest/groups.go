@@ -75,12 +75,26 @@ func (s *stage) topicPartition(text string) rules.TopicPartition {
 func (s *stage) topicPartitions(words []string) (list []rules.TopicPartition) {
 	s.t.Helper()
 	for _, w := range words {
-		list = append(list, s.topicPartition(w))
+		list = append(list, s.partitionsIn(w)...)
 	}
 	return list
 }
 
-// offsets reads TOPIC/PARTITION=OFFSET.
+// partitionsIn reads TOPIC/PARTITION, or TOPIC/FIRST-LAST for several.
+func (s *stage) partitionsIn(text string) (list []rules.TopicPartition) {
+	s.t.Helper()
+	topic, numbers, _ := strings.Cut(text, "/")
+	first, last, several := strings.Cut(numbers, "-")
+	if !several {
+		return []rules.TopicPartition{s.topicPartition(text)}
+	}
+	for p := s.number(first); p <= s.number(last); p++ {
+		list = append(list, rules.TopicPartition{Topic: topic, Partition: int32(p)})
+	}
+	return list
+}
+
+// offsets reads TOPIC/PARTITION=OFFSET, or TOPIC/FIRST-LAST=OFFSET.
 func (s *stage) offsets(words []string) (list []rules.PartitionOffset) {
 	s.t.Helper()
 	for _, w := range words {
@@ -90,7 +104,9 @@ func (s *stage) offsets(words []string) (list []rules.PartitionOffset) {
 		}
 		n, err := strconv.ParseInt(offset, 10, 64)
 		s.must(err)
-		list = append(list, rules.PartitionOffset{TopicPartition: s.topicPartition(target), Offset: n})
+		for _, tp := range s.partitionsIn(target) {
+			list = append(list, rules.PartitionOffset{TopicPartition: tp, Offset: n})
+		}
 	}
 	return list
 }
@@ -225,19 +241,26 @@ func (s *stage) lookUp(c *client, words []string) {
 	if len(words) != 4 {
 		s.t.Fatalf("looks: want GROUP: TOPIC/P latest|earliest|MILLISECONDS OFFSET, have %q", words)
 	}
-	ev := rules.OffsetsListed{
-		At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), TopicPartition: s.topicPartition(words[1]),
-		Offset: int64(s.number(words[3])),
-	}
+	timestamp := rules.LatestTimestamp
 	switch words[2] {
 	case "latest":
-		ev.Timestamp = rules.LatestTimestamp
 	case "earliest":
-		ev.Timestamp = rules.EarliestTimestamp
+		timestamp = rules.EarliestTimestamp
 	default:
-		ev.Timestamp = int64(s.number(words[2]))
+		timestamp = int64(s.number(words[2]))
 	}
-	s.emit(ev)
+	for _, tp := range s.partitionsIn(words[1]) {
+		s.emit(rules.OffsetsListed{
+			At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), TopicPartition: tp,
+			Timestamp: timestamp, Offset: int64(s.number(words[3])),
+		})
+	}
+}
+
+// deleteOffsets is OffsetDelete, or DeleteGroups when no partition is named.
+func (s *stage) deleteOffsets(c *client, words []string) {
+	s.t.Helper()
+	s.emit(rules.OffsetsDeleted{At: s.now, Client: c.identity, Group: s.named(words), Partitions: s.topicPartitions(words[1:])})
 }
 
 // get is a Fetch of a member: `gets G: TOPIC/P at=10 bytes=1000 end=500 start=0 stable=480 error=1`.
@@ -249,20 +272,24 @@ func (s *stage) get(c *client, words []string) {
 		s.t.Fatal("gets: TOPIC/PARTITION is missing")
 	}
 	o := s.settings(words[2:])
-	ev := rules.MemberFetched{
-		At: s.now, Client: c.identity, Membership: s.membership(c, group), TopicPartition: s.topicPartition(words[1]),
-		FetchOffset: o.number("at", 0), HighWatermark: o.number("end", -1), LastStableOffset: o.number("stable", -1),
-		LogStartOffset: o.number("start", -1), Bytes: o.number("bytes", 0), ErrorCode: int16(o.number("error", 0)),
+	for _, tp := range s.partitionsIn(words[1]) {
+		ev := rules.MemberFetched{
+			At: s.now, Client: c.identity, Membership: s.membership(c, group), TopicPartition: tp,
+			FetchOffset: o.number("at", 0), HighWatermark: o.number("end", -1), LastStableOffset: o.number("stable", -1),
+			LogStartOffset: o.number("start", -1), Bytes: o.number("bytes", 0), ErrorCode: int16(o.number("error", 0)),
+		}
+		s.logs.Learn(ev.TopicPartition, s.ends(ev.HighWatermark, ev.LastStableOffset, ev.LogStartOffset))
+		s.emit(ev)
 	}
-	s.logs.Learn(ev.TopicPartition, s.ends(ev.HighWatermark, ev.LastStableOffset, ev.LogStartOffset))
-	s.emit(ev)
 }
 
 // logIs says where a log is, by traffic of others: `log TOPIC/P end=500 start=20`.
 func (s *stage) logIs(words []string) {
 	s.t.Helper()
 	o := s.settings(words[1:])
-	s.logs.Learn(s.topicPartition(words[0]), s.ends(o.number("end", -1), o.number("stable", -1), o.number("start", -1)))
+	for _, tp := range s.partitionsIn(words[0]) {
+		s.logs.Learn(tp, s.ends(o.number("end", -1), o.number("stable", -1), o.number("start", -1)))
+	}
 }
 
 func (s *stage) ends(end, stable, start int64) state.LogEnds {

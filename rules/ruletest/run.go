@@ -39,15 +39,6 @@ var forms = []form{
 	{records.None, 13}, {records.Gzip, 12}, {records.Snappy, 9}, {records.LZ4, 8}, {records.Zstd, 7}, {records.None, 3},
 }
 
-// formsOf gives the forms to try. The race detector makes all of them take
-// minutes, and cases run in one goroutine: one form is enough for it.
-func formsOf() []form {
-	if raceDetector {
-		return forms[:1]
-	}
-	return forms
-}
-
 // Run runs every case in dir, whose name is that of a rule, against that rule of
 // the table and those that the case's configuration names.
 func Run(t *testing.T, specs []rules.Spec, dir string) {
@@ -61,7 +52,7 @@ func Run(t *testing.T, specs []rules.Spec, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, f := range formsOf() {
+		for i, f := range formsOf(archive) {
 			name := fmt.Sprintf("%s/v%d-%s", strings.TrimSuffix(filepath.Base(file), ".txtar"), f.version, f.codec)
 			t.Run(name, func(t *testing.T) {
 				got := play(t, subjects(specs, dir, archive), archive, f)
@@ -74,6 +65,16 @@ func Run(t *testing.T, specs []rules.Spec, dir string) {
 			})
 		}
 	}
+}
+
+// formsOf gives the forms in which a case is worth playing: one where nobody
+// produces anything, and one under the race detector, which makes all of them
+// take minutes while cases run in one goroutine.
+func formsOf(archive *txtar.Archive) []form {
+	if !raceDetector && strings.Contains(section(archive, "traffic"), "produces") {
+		return forms
+	}
+	return forms[:1]
 }
 
 // subjects gives the rules that a case is about. What others would make of its

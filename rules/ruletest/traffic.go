@@ -111,6 +111,7 @@ var verbs = map[string]func(*stage, *client, []string){
 	"heartbeats":  (*stage).consumerBeat,
 	"loses":       (*stage).lose,
 	"sets":        (*stage).setOffsets,
+	"forgets":     (*stage).deleteOffsets,
 	"resumes":     (*stage).fetchOffsets,
 	"looks":       (*stage).lookUp,
 	"gets":        (*stage).get,
