@@ -25,5 +25,10 @@ func Specs() []rules.Spec {
 		heartbeatGapSpec(),
 		stuckPartitionSpec(),
 		lagSkewSpec(),
+		poisonMessageSpec(),
+		retentionLossSpec(),
+		offsetResetSpec(),
+		offsetRewindSpec(),
+		groupExpirySpec(),
 	}
 }

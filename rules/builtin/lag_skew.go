@@ -161,14 +161,17 @@ func (r *lagSkew) look(w *rules.Watch, g *state.Group, s *skewedGroup, topic str
 
 func (r *lagSkew) report(g *state.Group, t *skewed, k *skew, now time.Time) rules.Report {
 	status := k.worst.Status(now, 0)
-	others := "have none"
+	most, others := counted(k.lag), "have none"
+	if k.lag == k.total {
+		most = "all"
+	}
 	if k.next > 0 {
 		others = "are at most " + counted(k.next)
 	}
 	return rules.Report{
 		Subject: t.subject, OwnSubject: true,
 		Summary: fmt.Sprintf("lag of group %s on topic %s is %s, %s of them on partition %d, which is %s; the others %s",
-			groupText(g), excerptTopic(k.worst.Topic), recordCount(k.total), counted(k.lag), k.worst.Partition, behindText(k.worst, now), others),
+			groupText(g), excerptTopic(k.worst.Topic), recordCount(k.total), most, k.worst.Partition, behindText(k.worst, now), others),
 		Evidence: rules.Evidence{
 			{Name: "lag", Value: k.lag},
 			{Name: "lag_total", Value: k.total},

@@ -62,7 +62,7 @@
 //	c1 looks g: orders/0 latest 500           (ListOffsets)
 //	c1 gets g: orders/0 at=120 bytes=1000 end=500 start=0 stable=480 error=1     (Fetch of a member)
 //	log orders/0 end=500 start=20             (as traffic of others shows)
-//	repeat 20 every 1s                        (lines up to end, {n} is the round)
+//	repeat 20 every 1s                        (lines up to end; {n} is the round, {n*10+5} is reckoned with it)
 //	end
 //	wait 30s
 //	topic users is compact,delete     (or: unknown, deleted)

@@ -3,6 +3,7 @@ package ruletest
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -119,9 +120,28 @@ var verbs = map[string]func(*stage, *client, []string){
 	"fails":       (*stage).fail,
 }
 
+// rounds are the places in a line where the number of the round stands, or what is
+// reckoned with it.
+var rounds = regexp.MustCompile(`\{n(?:\*(\d+))?(?:\+(\d+))?\}`)
+
+// reckon fills in the number of the round.
+func (s *stage) reckon(line string, n int) string {
+	return rounds.ReplaceAllStringFunc(line, func(place string) string {
+		parts := rounds.FindStringSubmatch(place)
+		out := n
+		if parts[1] != "" {
+			out *= s.number(parts[1])
+		}
+		if parts[2] != "" {
+			out += s.number(parts[2])
+		}
+		return strconv.Itoa(out)
+	})
+}
+
 // repeated gives the lines of text that say something, those between `repeat N
 // every D` and `end` N times with D behind each; {n} is the number of the
-// round, from 1.
+// round, from 1, and {n*10+5} is reckoned with it.
 func (s *stage) repeated(text string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		s.t.Helper()
@@ -137,7 +157,7 @@ func (s *stage) repeated(text string) func(yield func(string) bool) {
 				s.must(err)
 				for i := range n {
 					for _, l := range append(body, "wait "+every) {
-						if !yield(strings.ReplaceAll(l, "{n}", strconv.Itoa(i+1))) {
+						if !yield(s.reckon(l, i+1)) {
 							return
 						}
 					}

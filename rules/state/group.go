@@ -18,7 +18,7 @@ const (
 )
 
 // DefaultGroupPartitions is how many partitions all groups together are followed
-// on. One takes at most 2 KiB, and 700 bytes while its group keeps up.
+// on: 90 MiB while all are kept up with, 190 MiB when all lag.
 const DefaultGroupPartitions = 100_000
 
 // Groups is the Model of groups: their members, rebalances and offsets as the

@@ -52,6 +52,9 @@ func (w *commitWindow) add(c windowCommit) {
 		}
 	}
 	if len(w.ring) < keptCommits {
+		if len(w.ring) == cap(w.ring) {
+			w.ring = append(make([]windowCommit, 0, min(max(2, 2*cap(w.ring)), keptCommits)), w.ring...)
+		}
 		w.ring = append(w.ring, c)
 	} else {
 		w.ring[w.n%keptCommits] = c
@@ -121,7 +124,7 @@ func (p *GroupPartition) CommitInterval() time.Duration {
 
 // commitAhead is a commit that lies ahead of what was seen to be fetched.
 type commitAhead struct {
-	at     time.Time // zero when there is none
+	at     time.Time
 	offset int64
 	client *rules.Identity
 }
@@ -160,10 +163,7 @@ func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (ro
 	p.Committed, p.CommittedAt, p.KnownAt, p.Forgotten = offset, ev.At, ev.At, time.Time{}
 	p.generation, p.inTxn, p.lost = ev.Generation, ev.TransactionalID != "", lostPlace{}
 	if rose {
-		p.RoseAt, p.Handed = ev.At, 0
-		if p.OwnerID != "" {
-			p.Handed, p.HandedAt = 1, ev.At
-		}
+		p.RoseAt, p.Abandoned = ev.At, 0
 	}
 	p.past.prune(offset)
 	ends := g.endsNow(p)
@@ -179,12 +179,12 @@ func (g *Group) judgeCommit(p *GroupPartition, offset int64, ev *rules.Committed
 	switch {
 	case outside:
 		g.move(p, Move{Kind: SetByAdmin, At: ev.At, From: before, To: offset, Client: ev.Client})
-	case p.resetAt.After(p.CommittedAt): // it was told as a reset
+	case !p.resetAt.IsZero() && !p.resetAt.Before(p.CommittedAt): // it was told as a reset
 	case offset < before && p.inTxn: // the transaction with the last commit may have been aborted
 	case offset < before-1:
 		g.move(p, Move{Kind: Rewound, At: ev.At, From: before, To: offset, Client: ev.Client, Handover: ev.Generation != p.generation, Pace: p.window.pace()})
 	case p.Position >= 0 && offset > max(p.Position, before)+skipTolerance:
-		p.ahead = commitAhead{ev.At, offset, ev.Client}
+		p.ahead = &commitAhead{ev.At, offset, ev.Client}
 	}
 }
 
@@ -192,10 +192,10 @@ func (g *Group) judgeCommit(p *GroupPartition, offset int64, ev *rules.Committed
 // shows where that is.
 func (g *Group) overtaken(p *GroupPartition, ev *rules.MemberFetched) {
 	a := p.ahead
-	if a.at.IsZero() || ev.At.Sub(a.at) < aheadPatience {
+	if a == nil || ev.At.Sub(a.at) < aheadPatience {
 		return
 	}
-	p.ahead = commitAhead{}
+	p.ahead = nil
 	if p.Committed >= a.offset && ev.FetchOffset+skipTolerance < a.offset {
 		g.move(p, Move{Kind: Skipped, At: ev.At, From: ev.FetchOffset, To: a.offset, Client: a.client})
 	}

@@ -263,7 +263,7 @@ func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool
 			continue
 		}
 		if p.OwnerID != m.ID {
-			p.handTo(m.ID, at)
+			g.hand(p, m.ID, at)
 		}
 		p.assignedAt = at
 	}

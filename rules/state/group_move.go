@@ -131,6 +131,13 @@ func (g *Group) move(p *GroupPartition, m Move) {
 	}
 }
 
+// listed is where a member was sent that asked where the log begins or ends.
+type listed struct {
+	at                time.Time
+	memberID          string
+	timestamp, offset int64
+}
+
 // offsetsListed notes that a member asked where to go on; its next Fetch shows
 // whether it did.
 func (g *Group) offsetsListed(ev *rules.OffsetsListed) {
@@ -138,7 +145,7 @@ func (g *Group) offsetsListed(ev *rules.OffsetsListed) {
 		return
 	}
 	if p := g.partition(ev.TopicPartition); p != nil {
-		p.listed = *ev
+		p.listed = &listed{ev.At, ev.MemberID, ev.Timestamp, ev.Offset}
 		g.explain(p, ev)
 	}
 }
@@ -194,24 +201,24 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 // does: only one that has none, or has lost it, is sent.
 func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
 	l := p.listed
-	if l.At.IsZero() {
+	if l == nil {
 		return
 	}
-	p.listed = rules.OffsetsListed{}
-	hadPlace := p.Position >= 0 && p.PositionAt.After(p.OwnedSince) && (p.lost.at.IsZero() || ev.At.Sub(p.lost.at) > lostPatience)
-	if hadPlace || l.MemberID != ev.MemberID || ev.FetchOffset != l.Offset || ev.At.Sub(l.At) > resetPatience {
+	p.listed = nil
+	hadPlace := p.Position >= 0 && (p.lost.at.IsZero() || ev.At.Sub(p.lost.at) > lostPatience)
+	if hadPlace || l.memberID != ev.MemberID || ev.FetchOffset != l.offset || ev.At.Sub(l.at) > resetPatience {
 		return
 	}
 	if ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
 		return
 	}
-	m := Move{At: ev.At, From: p.Committed, To: l.Offset, Client: ev.Client, Cause: p.lost.why}
+	m := Move{At: ev.At, From: p.Committed, To: l.offset, Client: ev.Client, Cause: p.lost.why}
 	switch {
-	case l.Timestamp == rules.LatestTimestamp:
+	case l.timestamp == rules.LatestTimestamp:
 		m.Kind = ResetToLatest
-	case l.Timestamp == rules.EarliestTimestamp:
+	case l.timestamp == rules.EarliestTimestamp:
 		m.Kind = ResetToEarliest
-	case l.Timestamp >= 0:
+	case l.timestamp >= 0:
 		m.Kind = ResetToTime
 	default: // the largest timestamp, or tiered storage
 		return

@@ -8,18 +8,15 @@ import (
 )
 
 // GroupPartition is what is known of one partition as a group reads it. It takes
-// about 500 bytes, 240 more with a window of commits and at most 1 KiB more while
-// the group lags.
+// about 900 bytes, and at most 1 KiB more while the group lags.
 type GroupPartition struct {
 	rules.TopicPartition
 	// OwnerID is the member id of who it is assigned to, "" when not known.
 	OwnerID    string
 	OwnedSince time.Time
-	// Handed counts the members that it went to since the committed offset rose
-	// last, the one that has it included; HandedAt is when it went to the first
-	// of them.
-	Handed   int
-	HandedAt time.Time
+	// Abandoned counts the owners that read it and then ceased to be members,
+	// since the committed offset rose last.
+	Abandoned int
 	// Committed offset, the next to be read; -1 when none is known. It stays
 	// when the coordinator has forgotten it, see Forgotten.
 	Committed int64
@@ -31,7 +28,7 @@ type GroupPartition struct {
 	// Forgotten is since when the coordinator has no offset of it any more,
 	// which was deleted or has expired; zero while it has.
 	Forgotten time.Time
-	// Position is the offset of the last Fetch, -1 before the first.
+	// Position is the offset of the owner's last Fetch, -1 before the first.
 	Position   int64
 	PositionAt time.Time
 	// Ends of the log as they were known when Group.Refreshed.
@@ -46,13 +43,13 @@ type GroupPartition struct {
 	window     commitWindow
 	past       pastEnds
 	moves      []Move
-	generation int32 // of the last commit; -1 when it had none or is not known
-	inTxn      bool  // the last commit was part of a transaction, which may be aborted
-	ahead      commitAhead
+	generation int32        // of the last commit; -1 when it had none or is not known
+	inTxn      bool         // the last commit was part of a transaction, which may be aborted
+	ahead      *commitAhead // nil when none is
+	listed     *listed      // nil when nobody has asked
 	lost       lostPlace
 	resetAt    time.Time // of the last reset
 	assignedAt time.Time // when the owner was last told that it is
-	listed     rules.OffsetsListed
 }
 
 // partition gives what is known of a partition, made if need be; nil when there
@@ -94,13 +91,13 @@ func (g *Group) EachPartition(f func(*GroupPartition)) {
 // Owner gives the member that a partition is assigned to, nil when none is known.
 func (g *Group) Owner(p *GroupPartition) *Member { return g.members[p.OwnerID] }
 
-// handTo notes another owner.
-func (p *GroupPartition) handTo(memberID string, at time.Time) {
-	p.OwnerID, p.OwnedSince = memberID, at
-	if p.Handed == 0 {
-		p.HandedAt = at
+// hand notes another owner, who has read nothing yet.
+func (g *Group) hand(p *GroupPartition, memberID string, at time.Time) {
+	if p.OwnerID != "" && p.Position >= 0 && g.members[p.OwnerID] == nil {
+		p.Abandoned++
 	}
-	p.Handed++
+	p.OwnerID, p.OwnedSince = memberID, at
+	p.Position, p.PositionAt = -1, time.Time{}
 }
 
 // How often the partitions of a group are brought up to date: small groups with
