@@ -26,9 +26,11 @@ func Specs() []rules.Spec {
 		stuckPartitionSpec(),
 		lagSkewSpec(),
 		poisonMessageSpec(),
+		hotPartitionSpec(),
 		retentionLossSpec(),
 		offsetResetSpec(),
 		offsetRewindSpec(),
+		compactedEventStreamSpec(),
 		groupExpirySpec(),
 	}
 }

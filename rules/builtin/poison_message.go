@@ -147,19 +147,23 @@ func (r *poisonMessage) Tick(w *rules.Watch) {
 func (r *poisonMessage) known(w *rules.Watch, g *state.Group, s *poisonedGroup, p *state.GroupPartition) *poisoned {
 	lag, ok := p.Lag()
 	k := s.partitions[p.TopicPartition]
-	if k != nil && (!ok || p.Committed > k.offset) {
-		if !k.toldAt.IsZero() {
-			w.Report(pastIt(g, p, k))
-		}
+	past := k != nil && (!ok || p.Committed > k.offset)
+	if past && !k.toldAt.IsZero() {
+		w.Report(pastIt(g, p, k))
+	}
+	lags := ok && lag > 0 && !readToEnd(p)
+	switch {
+	case !lags && past:
 		delete(s.partitions, p.TopicPartition)
-		k = nil
-	}
-	if !ok || lag == 0 || readToEnd(p) {
-		return nil
-	}
-	if k == nil {
-		k = &poisoned{left: p.Abandoned, since: w.Now, offset: p.Committed}
+	case lags && k == nil:
+		k = &poisoned{}
 		s.partitions[p.TopicPartition] = k
+		fallthrough
+	case lags && past:
+		*k = poisoned{left: p.Abandoned, since: w.Now, offset: p.Committed}
+	}
+	if !lags {
+		return nil
 	}
 	return k
 }

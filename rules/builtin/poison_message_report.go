@@ -19,8 +19,8 @@ func (f poisonFound) stopsAt() int64 {
 }
 
 func (r *poisonMessage) report(g *state.Group, f poisonFound, now time.Time) rules.Report {
-	p, lag, at := f.p, int64(0), f.stopsAt()
-	lag, _ = p.Lag()
+	p, at := f.p, f.stopsAt()
+	lag, _ := p.Lag()
 	who := "its consumer"
 	if owner := g.Owner(p); owner != nil {
 		who = "member " + memberText(owner)

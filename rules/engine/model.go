@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,12 +29,7 @@ func (s *shard) follow(env envelope) {
 }
 
 func (e *Engine) follows(kind rules.Kind, by rules.KeyKind) bool {
-	for _, followed := range e.followed[kind] {
-		if followed == by {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.followed[kind], by)
 }
 
 // apply tells a model an event. One that panics is forgotten: whatever it knew

@@ -14,6 +14,13 @@ type counter struct {
 	key          string
 	events, gaps int
 	last         time.Time
+	drops        *[]string
+}
+
+func (c *counter) Dropped() {
+	if c.drops != nil {
+		*c.drops = append(*c.drops, c.key)
+	}
 }
 
 func (c *counter) Apply(ev rules.Event) {
@@ -31,12 +38,12 @@ func (c *counter) Apply(ev rules.Event) {
 
 func (c *counter) Tick(now time.Time) bool { return now.Sub(c.last) < time.Minute }
 
-type counting struct{}
+type counting struct{ drops *[]string }
 
 func (counting) By() rules.KeyKind   { return rules.ByGroup }
 func (counting) Kinds() []rules.Kind { return []rules.Kind{rules.KindHeartbeat} }
-func (counting) New(key string, now time.Time) rules.ModelState {
-	return &counter{key: key, last: now}
+func (c counting) New(key string, now time.Time) rules.ModelState {
+	return &counter{key: key, last: now, drops: c.drops}
 }
 
 func beat(group string, code int16, at time.Time) rules.Heartbeat {
@@ -102,6 +109,24 @@ func TestModelThatPanicsIsForgotten(t *testing.T) {
 	b.Emit(beat("a", 99, epoch))
 	if b.counts["panic model"] != 1 || b.View(rules.ByGroup, "a", func(rules.ModelState) {}) {
 		t.Errorf("counted %v", b.counts)
+	}
+}
+
+// A model that gives something back is told whenever it is no longer kept: for want
+// of room, when it is done, and when it panicked.
+func TestModelIsToldThatItIsDropped(t *testing.T) {
+	var drops []string
+	b := newBench(t, []rules.Spec{(&fake{}).spec("rule")}, func(o *engine.Options) {
+		o.Models = []rules.Model{counting{&drops}}
+		o.Limits.States, o.Limits.Shards = 2, 1
+	})
+	for _, group := range []string{"a", "b", "c"} {
+		b.Emit(beat(group, 0, epoch))
+	}
+	b.Emit(beat("b", 99, epoch))
+	b.Tick(epoch.Add(time.Minute))
+	if fmt.Sprint(drops) != "[a b c]" {
+		t.Errorf("%v", drops)
 	}
 }
 

@@ -293,3 +293,74 @@ func TestReadAheadIsNoProgressForLibrdkafka(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnerThatWasNotGivenAPartitionAgainHasIt(t *testing.T) {
+	s := newGroupStory(t)
+	s.join("range", "m1", "m2")
+	s.sync(map[string][]int32{"m1": {0, 1}, "m2": {2}})
+	s.join("range", "m1", "m2")
+	s.sync(map[string][]int32{"m1": {0}})
+	if p := s.group.Partition(orders(1)); s.group.Owner(p) != nil {
+		t.Errorf("m1 still owns what it was not given again: %+v", s.group.Owner(p))
+	}
+	s.sync(map[string][]int32{"m2": {1, 2}})
+	if m := s.group.Owner(s.group.Partition(orders(1))); m == nil || m.ID != "m2" {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestReadersThatEndWithoutACommit(t *testing.T) {
+	s := consuming(t)
+	s.commit("m1", 0, 50)
+	for i, m := range []string{"m1", "m2", "m3"} {
+		s.fetch(m, 0, 50, 10, 0)
+		s.leave(m, "")
+		next := []string{"m2", "m3", "m4"}[i]
+		s.join("range", next)
+		s.sync(map[string][]int32{next: {0}})
+	}
+	if n := s.partition().Abandoned; n != 3 {
+		t.Errorf("%d", n)
+	}
+	s.leave("m4", "") // it has read nothing
+	s.join("range", "m5", "m6")
+	s.sync(map[string][]int32{"m5": {0}})
+	s.fetch("m5", 0, 50, 10, 0)
+	s.sync(map[string][]int32{"m6": {0}}) // m5 is still a member
+	if n := s.partition().Abandoned; n != 3 {
+		t.Errorf("%d", n)
+	}
+	s.commit("m6", 0, 51)
+	if n := s.partition().Abandoned; n != 0 {
+		t.Errorf("%d after a commit", n)
+	}
+}
+
+func TestGroupIsEmptyWhenNobodyIsLeftAnywhere(t *testing.T) {
+	s := newGroupStory(t)
+	s.join("range", "m1", "m2")
+	s.sync(map[string][]int32{"m1": {0}, "m2": {1}})
+	s.leave("m1", "")
+	if s.group.Partial() {
+		t.Error("all that are left are known")
+	}
+	s.leave("m2", "")
+	if s.group.Emptied.IsZero() {
+		t.Error("nobody is left")
+	}
+
+	s = newGroupStory(t)
+	s.join("range", "m1")
+	s.group.Apply(rules.Joined{At: s.now, Client: client("m1"), Membership: s.membership("m1"), RequestedID: "m1", Leader: "m1", Members: []rules.GroupMember{{MemberID: "m1"}, {MemberID: "x"}}})
+	s.leave("m1", "")
+	if !s.group.Emptied.IsZero() {
+		t.Error("x is left")
+	}
+
+	s = newGroupStory(t)
+	s.join("range", "m1")
+	s.group.Apply(rules.Joined{At: s.now, Client: client("m1"), Membership: s.membership("m1"), RequestedID: "m1", Leader: "elsewhere"})
+	if s.leave("m1", ""); !s.group.Emptied.IsZero() {
+		t.Error("the leader is elsewhere")
+	}
+}

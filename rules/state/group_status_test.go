@@ -74,8 +74,8 @@ func TestUsualTimeBetweenCommits(t *testing.T) {
 	if s.partition().CommitInterval() != 0 {
 		t.Error("there are none")
 	}
-	for _, d := range []time.Duration{0, 60, 60, 600, 60} {
-		s.wait(d * time.Second)
+	for _, d := range []time.Duration{0, time.Minute, time.Minute, 10 * time.Minute, time.Minute} {
+		s.wait(d)
 		s.commit("m1", 0, 1)
 	}
 	if got := s.partition().CommitInterval(); got != time.Minute {

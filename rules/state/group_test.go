@@ -331,8 +331,8 @@ func TestHeartbeatIntervalIsTheMedian(t *testing.T) {
 	if m.HeartbeatInterval() != 3*time.Second {
 		t.Errorf("at first %v", m.HeartbeatInterval())
 	}
-	for _, d := range []time.Duration{1, 2, 2, 2, 9} {
-		s.wait(d * time.Second)
+	for _, d := range []time.Duration{time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second, 9 * time.Second} {
+		s.wait(d)
 		s.beat(0, "m1")
 	}
 	if m.HeartbeatInterval() != 2*time.Second {
