@@ -147,23 +147,21 @@ func (r *poisonMessage) Tick(w *rules.Watch) {
 func (r *poisonMessage) known(w *rules.Watch, g *state.Group, s *poisonedGroup, p *state.GroupPartition) *poisoned {
 	lag, ok := p.Lag()
 	k := s.partitions[p.TopicPartition]
-	past := k != nil && (!ok || p.Committed > k.offset)
+	lags := ok && lag > 0 && !readToEnd(p)
+	past := k != nil && (!lags || p.Committed > k.offset)
 	if past && !k.toldAt.IsZero() {
 		w.Report(pastIt(g, p, k))
 	}
-	lags := ok && lag > 0 && !readToEnd(p)
-	switch {
-	case !lags && past:
-		delete(s.partitions, p.TopicPartition)
-	case lags && k == nil:
-		k = &poisoned{}
-		s.partitions[p.TopicPartition] = k
-		fallthrough
-	case lags && past:
-		*k = poisoned{left: p.Abandoned, since: w.Now, offset: p.Committed}
-	}
 	if !lags {
+		delete(s.partitions, p.TopicPartition)
 		return nil
+	}
+	if k == nil {
+		k, past = &poisoned{}, true
+		s.partitions[p.TopicPartition] = k
+	}
+	if past {
+		*k = poisoned{left: p.Abandoned, since: w.Now, offset: p.Committed}
 	}
 	return k
 }
