@@ -134,14 +134,14 @@ func (o *committedOffsets) then() string {
 
 func (r *groupExpiry) report(g *state.Group, o *committedOffsets, left time.Duration, now time.Time) rules.Report {
 	gone := g.Emptied.Add(r.OffsetsRetention)
-	when := fmt.Sprintf("will forget its offsets on %s in %s (%s)", several(o.topics, "topic"), lasting(left), gone.UTC().Format("2006-01-02 15:04 MST"))
+	when := fmt.Sprintf("will forget its offsets on %s in %s (%s)", several(o.topics, "topic"), twoUnits(left), gone.UTC().Format("2006-01-02 15:04 MST"))
 	if left <= 0 {
 		when = fmt.Sprintf("has forgotten its offsets on %s by now (%s)", several(o.topics, "topic"), gone.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	return rules.Report{
 		Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
 		Summary: fmt.Sprintf("group %s has had no members for %s, and the coordinator %s; %s",
-			groupText(g), lasting(now.Sub(g.Emptied)), when, o.then()),
+			groupText(g), twoUnits(now.Sub(g.Emptied)), when, o.then()),
 		Evidence: rules.Evidence{
 			{Name: "empty_ms", Value: now.Sub(g.Emptied).Milliseconds()},
 			{Name: "offsets_retention_ms", Value: r.OffsetsRetention.Milliseconds()},

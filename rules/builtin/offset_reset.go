@@ -19,7 +19,7 @@ type offsetReset struct{ offsetResetKnobs }
 // offsetResetKnobs are the keys below `rules.offset-reset` that only it knows.
 type offsetResetKnobs struct {
 	// Whether the first start of a group that nothing is known of is told, as
-	// information.
+	// information, when it leaves out what was written before.
 	FirstStart bool `yaml:"first_start"`
 }
 
@@ -79,8 +79,8 @@ func (r *offsetReset) report(g *state.Group, t *movesTogether) (rules.Report, bo
 		return out, false // to the log's start because what lay before is gone: retention-loss tells how much
 	case t.kind == state.ResetToLatest && t.known && t.back:
 		return out, false // the log ends before its place: retention-loss tells that it was cut
-	case !t.known && first && !r.FirstStart:
-		return out, false
+	case !t.known && first && (!r.FirstStart || t.kind == state.ResetToEarliest):
+		return out, false // a new group that reads all there is loses nothing
 	case t.known && t.back:
 		out.Severity = rules.Warning
 		out.Summary = fmt.Sprintf("group %s lost its place on %s%s and starts %s: %s are read again", group, where, t.because(), t.target(), recordCount(t.records))

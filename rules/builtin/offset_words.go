@@ -37,8 +37,8 @@ func several[N int | int64](n N, thing string) string {
 	return counted(int64(n)) + " " + thing + "s"
 }
 
-// lasting writes a duration in its two largest units: 3d4h, 2h10m, 5m30s, 45s.
-func lasting(d time.Duration) string {
+// twoUnits writes a duration in its two largest units: 3d4h, 2h10m, 5m30s, 45s.
+func twoUnits(d time.Duration) string {
 	d = d.Round(time.Second)
 	units := []struct {
 		of   time.Duration
@@ -69,10 +69,10 @@ func partitionText(p rules.TopicPartition) string {
 // behindText says how old the next record to be read is, as well as it is known.
 func behindText(p *state.GroupPartition, now time.Time) string {
 	if age, ok := p.TimeLag(now); ok {
-		return lasting(age) + " behind"
+		return twoUnits(age) + " behind"
 	}
 	if waits := p.Waiting(now); waits > 0 {
-		return "at least " + lasting(waits) + " behind"
+		return "at least " + twoUnits(waits) + " behind"
 	}
 	return "for how long is not known"
 }

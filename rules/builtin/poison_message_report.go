@@ -44,14 +44,14 @@ func (r *poisonMessage) report(g *state.Group, f poisonFound, now time.Time) rul
 	switch f.shape {
 	case refetched:
 		out.Summary = fmt.Sprintf("group %s cannot get past offset %d on %s: %s has fetched it %d times in %s and does not go on; %s wait behind it",
-			group, at, where, who, p.Refetched+1, lasting(now.Sub(p.RefetchedSince)), recordCount(lag))
+			group, at, where, who, p.Refetched+1, twoUnits(now.Sub(p.RefetchedSince)), recordCount(lag))
 	case crashLoop:
 		out.Summary = fmt.Sprintf("group %s cannot get past offset %d on %s: %d members in a row have read it and ended within %s, and none has committed anything; %s wait",
-			group, at, where, p.Abandoned-f.known.left, lasting(now.Sub(f.known.since)), recordCount(lag))
+			group, at, where, p.Abandoned-f.known.left, twoUnits(now.Sub(f.known.since)), recordCount(lag))
 	default:
 		out.Severity = rules.Warning
 		out.Summary = fmt.Sprintf("group %s does not get past offset %d on %s: %s gets on with its other partitions and has committed nothing here for %s; %s wait",
-			group, at, where, who, lasting(min(now.Sub(p.RoseAt), now.Sub(f.known.since))), recordCount(lag))
+			group, at, where, who, twoUnits(min(now.Sub(p.RoseAt), now.Sub(f.known.since))), recordCount(lag))
 	}
 	return out
 }

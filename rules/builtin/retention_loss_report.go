@@ -20,7 +20,7 @@ func (r *retentionLoss) report(g *state.Group, t *losing, d *danger, now time.Ti
 	if d.level == lost {
 		return lostSoFar(g, d, now)
 	}
-	others, when := "", "in about "+lasting(d.soonest)
+	others, when := "", "in about "+twoUnits(d.soonest)
 	if d.soonest < time.Minute {
 		when = "with the next deletion"
 	}

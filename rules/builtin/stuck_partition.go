@@ -82,9 +82,9 @@ func newStuckPartition(decode func(any) error) (rules.Rule, error) {
 type trouble uint8
 
 const (
-	fine  trouble = iota
-	slow          // it moves, and falls behind or goes back
-	stuck         // it does not move
+	fine     trouble = iota
+	slipping         // it moves, and falls behind or goes back
+	stuck            // it does not move
 )
 
 // ailing is one partition, or the group as a whole, that was not fine lately.
@@ -176,7 +176,7 @@ func (r *stuckPartition) judge(g *state.Group, p *state.GroupPartition, now time
 	case state.StatusStop, state.StatusStall:
 		return stuck, lag
 	case state.StatusWarn, state.StatusRewind:
-		return slow, lag
+		return slipping, lag
 	case state.StatusLearning:
 		if r.silentWhileLearning(g, p, now) {
 			return stuck, lag
@@ -211,7 +211,7 @@ func (r *stuckPartition) follow(w *rules.Watch, g *state.Group, s *stuckGroup, p
 	}
 	a.follow(v.trouble, v.lag, w.Now)
 	well := !a.well.IsZero() && w.Now.Sub(a.well) >= r.Hold
-	if a.told != 0 && (well || a.toldAs == stuck && a.trouble == slow && w.Now.Sub(a.since) >= r.Hold) {
+	if a.told != 0 && (well || a.toldAs == stuck && a.trouble == slipping && w.Now.Sub(a.since) >= r.Hold) {
 		w.Report(r.wellAgain(g, p, w.Now))
 		a.told = 0
 	}
@@ -231,7 +231,7 @@ func (r *stuckPartition) severity(g *state.Group, p *state.GroupPartition, a *ai
 	switch {
 	case v.trouble == fine || now.Sub(p.OwnedSince) < r.Hold:
 		return 0
-	case v.trouble == slow:
+	case v.trouble == slipping:
 		if lasts < r.SlowHold || v.lag <= a.lag && p.Status(now, r.AllowedLag) == state.StatusWarn {
 			return 0
 		}

@@ -40,7 +40,7 @@ func (r *stuckPartition) lookAtEmpty(w *rules.Watch, g *state.Group, e *emptines
 	w.Report(rules.Report{
 		Severity: severity, Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
 		Summary: fmt.Sprintf("nobody reads for group %s: it has had no members for %s, %s, and %s wait on %s%s",
-			groupText(g), lasting(lasts), how, recordCount(waiting.records), several(waiting.partitions, "partition"), waiting.oldestText()),
+			groupText(g), twoUnits(lasts), how, recordCount(waiting.records), several(waiting.partitions, "partition"), waiting.oldestText()),
 		Evidence: rules.Evidence{
 			{Name: "empty_ms", Value: lasts.Milliseconds()},
 			{Name: "longest_pause_before_ms", Value: e.longest.Milliseconds()},
@@ -62,7 +62,7 @@ func (r *stuckPartition) lookAtReturn(w *rules.Watch, g *state.Group, e *emptine
 	if e.told {
 		w.Report(rules.Report{
 			Subject: rules.Subject{Group: g.ID}, OwnSubject: true, Resolved: true,
-			Summary: fmt.Sprintf("group %s has members again, after %s without any", groupText(g), lasting(lasted)),
+			Summary: fmt.Sprintf("group %s has members again, after %s without any", groupText(g), twoUnits(lasted)),
 		})
 	}
 	*e = emptiness{longest: max(e.longest, lasted)}
@@ -100,5 +100,5 @@ func (s *waitingRecords) oldestText() string {
 	if s.oldest <= 0 {
 		return ""
 	}
-	return ", the oldest for " + lasting(s.oldest)
+	return ", the oldest for " + twoUnits(s.oldest)
 }

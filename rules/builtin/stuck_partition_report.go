@@ -44,20 +44,20 @@ func (r *stuckPartition) words(g *state.Group, d *stuckDue, now time.Time) (what
 	group, where := groupText(g), partitionText(d.p.TopicPartition)
 	still := ""
 	if !p.RoseAt.IsZero() {
-		still = " for " + lasting(now.Sub(p.RoseAt))
+		still = " for " + twoUnits(now.Sub(p.RoseAt))
 	}
 	switch {
-	case d.a.trouble == slow && p.Status(now, r.AllowedLag) == state.StatusRewind:
+	case d.a.trouble == slipping && p.Status(now, r.AllowedLag) == state.StatusRewind:
 		return fmt.Sprintf("group %s keeps going back on %s", group, where),
 			"Look why its consumer reads the same records again: a crash before the commit, or a seek() to an earlier offset. The rules offset-rewind and poison-message say more."
-	case d.a.trouble == slow:
-		return fmt.Sprintf("group %s falls behind on %s, its lag grew from %s in %s", group, where, counted(d.a.lag), lasting(now.Sub(d.a.since))),
+	case d.a.trouble == slipping:
+		return fmt.Sprintf("group %s falls behind on %s, its lag grew from %s in %s", group, where, counted(d.a.lag), twoUnits(now.Sub(d.a.since))),
 			"More is written to the partition than its consumer can process. If others keep up, look at the keys of this partition (hot-partition); if none does, add consumers up to the number of partitions, or make each record cheaper."
 	case owner == nil:
 		return fmt.Sprintf("group %s has committed nothing through here%s on %s", group, still, where),
 			"The group's consumers choose their partitions themselves, so nobody takes over: look whether the one that reads this partition runs."
 	case !ownerAlive(owner, now):
-		return fmt.Sprintf("nobody reads %s for group %s: member %s, who owns it, was last heard %s ago", where, group, memberText(owner), lasting(now.Sub(owner.Alive))),
+		return fmt.Sprintf("nobody reads %s for group %s: member %s, who owns it, was last heard %s ago", where, group, memberText(owner), twoUnits(now.Sub(owner.Alive))),
 			"Its coordinator gives the partition to another when the session timeout has passed. Look whether the process has ended or hangs."
 	case looksPaused(g, p, now):
 		return fmt.Sprintf("group %s does not move on %s%s: member %s lives and reads its other partitions, but not this one", group, where, still, memberText(owner)),

@@ -36,7 +36,7 @@ func (s *manyPartitions) round(end, committed int64) {
 	s.group.Tick(s.now)
 }
 
-func heap() uint64 {
+func heapInUse() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
@@ -54,15 +54,15 @@ func TestManyPartitionsStayWithinTheirBytes(t *testing.T) {
 	for p := range int32(state.DefaultGroupPartitions) {
 		s.logs.Learn(orders(p), state.LogEnds{HighWatermark: 0, At: s.now})
 	}
-	before := heap()
+	before := heapInUse()
 	for i := range int64(12) {
 		s.round(100*i, 100*i)
 	}
-	keepsUp := (heap() - before) / state.DefaultGroupPartitions
+	keepsUp := (heapInUse() - before) / state.DefaultGroupPartitions
 	for i := range int64(36) { // from 33 points on there is room for all that are kept
 		s.round(1200+100*i, -1)
 	}
-	lags := (heap() - before) / state.DefaultGroupPartitions
+	lags := (heapInUse() - before) / state.DefaultGroupPartitions
 	if s.group.Partitions() != state.DefaultGroupPartitions {
 		t.Fatalf("%d partitions", s.group.Partitions())
 	}

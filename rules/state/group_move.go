@@ -187,6 +187,7 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 	case ev.ErrorCode != 0:
 		return
 	}
+	p.ReadCommitted = ev.ReadCommitted
 	g.reset(p, ev)
 	g.overtaken(p, ev)
 	p.refetch(ev)
