@@ -170,14 +170,14 @@ func (s *session) speaksFor(m rules.Membership) {
 }
 
 // membersGone tells the groups of a session that has ended that a member is no
-// longer heard, unless it has left, perhaps over another connection. Both loops
-// have ended.
+// longer heard, or that one which had left, perhaps over another connection, is
+// closed. Both loops have ended.
 func (s *session) membersGone(cause error) {
 	now := s.srv.now()
 	for _, m := range s.memberships {
-		if !s.srv.members.Knows(m.Group, m.MemberID) {
-			continue
-		}
-		s.emit(rules.MemberGone{At: now, Client: s.identity.Load(), Membership: m, ByClient: reasonOf(cause) == ReasonClientGone})
+		s.emit(rules.MemberGone{
+			At: now, Client: s.identity.Load(), Membership: m, ByClient: reasonOf(cause) == ReasonClientGone,
+			Left: !s.srv.members.Knows(m.Group, m.MemberID),
+		})
 	}
 }

@@ -189,7 +189,7 @@ func TestMemberThatLeftIsNotMissed(t *testing.T) {
 	other.Close()
 	heard(t, l, "its end", func(rules.MemberGone) bool { return true })
 	for _, gone := range eventsOf[rules.MemberGone](l) {
-		if gone.MemberID == synced.MemberID {
+		if gone.Left != (gone.MemberID == synced.MemberID) {
 			t.Errorf("%+v", gone)
 		}
 	}

@@ -207,6 +207,8 @@ type MemberGone struct {
 	Membership
 	// ByClient says that the client ended it, and not the broker or warder.
 	ByClient bool
+	// Left says that the member had left before, so that nobody is missing.
+	Left bool
 }
 
 // Kind is KindMemberGone.

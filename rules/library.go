@@ -60,3 +60,16 @@ func (id *Identity) Library() Library {
 func (l Library) PollInterval() bool {
 	return l == Java || l == Librdkafka || l == KafkaPython
 }
+
+// FetchesAhead says whether the library goes on fetching in the background while
+// the application works on what it was given: a Fetch says nothing about it, and
+// of its progress only commits do.
+func (l Library) FetchesAhead() bool {
+	return l == Librdkafka || l == Sarama || l == KafkaGo
+}
+
+// FetchesInPoll says whether the library sends Fetch only while the application
+// polls: then every one shows that it does.
+func (l Library) FetchesInPoll() bool {
+	return l == Java || l == KafkaPython
+}

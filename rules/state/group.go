@@ -1,13 +1,16 @@
 package state
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"warder/rules"
 )
 
-// Bounds of one Group. A member takes about 1 KiB and 40 bytes for each partition.
+// Bounds of one Group. A member takes about 1 KiB and 40 bytes for each partition,
+// the rebalances and departures that are kept 40 KiB.
 const (
 	maxGroupMembers = 10_000
 	keptRebalances  = 64
@@ -134,13 +137,17 @@ type Group struct {
 	logs       *Logs
 	all        *partitionRoom
 	members    map[string]*Member
-	joining    map[clientKey]*joining // dynamic members that have no id yet
+	joining    map[joiningKeyed]rules.JoinRequested // those that are no members yet
+	announced  map[string]bool                      // member ids that the leader was told of
 	partitions map[rules.TopicPartition]*GroupPartition
 	order      []*GroupPartition // all of them, by topic and number unless unsorted
 	unsorted   bool
-	moves      []PartitionMove // the last keptGroupMoves
-	moved      uint64          // all there ever were
-	rebalances []*Rebalance    // oldest first; at most keptRebalances, the last may be open
+	moves      []PartitionMove                    // the last keptGroupMoves
+	moved      uint64                             // all there ever were
+	freed      map[rules.TopicPartition]time.Time // taken from a cooperative member, and nobody has it yet
+	rebalances []*Rebalance                       // oldest first; at most keptRebalances, the last may be open
+	departures []*Departure                       // oldest first; at most keptDepartures
+	rebalanced [NumCauses]uint64
 }
 
 // Apply takes in an event.
@@ -183,13 +190,11 @@ func (g *Group) Apply(ev rules.Event) {
 // nobody ends are closed, and the ends of logs are noted.
 func (g *Group) Tick(now time.Time) (alive bool) {
 	if !g.ticked.IsZero() && now.Sub(g.ticked) > stallOf {
-		g.Stalled = now
-		for _, m := range g.members { // nobody could be heard meanwhile
-			m.Alive = m.Alive.Add(now.Sub(g.ticked))
-		}
+		g.stalled(now, now.Sub(g.ticked))
 	}
 	g.ticked = now
 	g.expireMembers(now)
+	g.decideLeft(now)
 	g.closeStale(now)
 	g.refresh(now)
 	return now.Sub(g.LastEvent) < groupIdle
@@ -197,6 +202,23 @@ func (g *Group) Tick(now time.Time) (alive bool) {
 
 // Dropped gives back the room of the group's partitions.
 func (g *Group) Dropped() { g.all.taken.Add(-int64(len(g.partitions))) }
+
+// stalled takes in that warder stood still: nobody could be heard meanwhile, and
+// nobody is blamed for it.
+func (g *Group) stalled(now time.Time, long time.Duration) {
+	g.Stalled = now
+	for _, m := range g.members {
+		for _, at := range []*time.Time{&m.Alive, &m.Progress, &m.Fetched} {
+			switch moved := at.Add(long); {
+			case at.IsZero():
+			case moved.After(now):
+				*at = now // it was heard since
+			default:
+				*at = moved
+			}
+		}
+	}
+}
 
 // Member gives a member by id, nil when it is not known.
 func (g *Group) Member(id string) *Member { return g.members[id] }
@@ -209,6 +231,16 @@ func (g *Group) EachMember(f func(*Member)) {
 	for _, m := range g.members {
 		f(m)
 	}
+}
+
+// memberList gives all members known, by id.
+func (g *Group) memberList() []*Member {
+	list := make([]*Member, 0, len(g.members))
+	for _, m := range g.members {
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b *Member) int { return strings.Compare(a.ID, b.ID) })
+	return list
 }
 
 // Partial says that members of the group do not come through here, so that what

@@ -132,11 +132,11 @@ type commitAhead struct {
 // committed takes in a commit that the coordinator accepted.
 func (g *Group) committed(ev *rules.Committed) {
 	m := g.members[ev.MemberID]
-	accepted := false
+	accepted, rose := false, false
 	for i := range ev.Offsets {
 		o := &ev.Offsets[i]
 		if o.ErrorCode != 0 {
-			g.refused(o.ErrorCode, ev.MemberID, ev.At)
+			g.refused(o.ErrorCode, ev.Membership, ev.Client, ev.At)
 			continue
 		}
 		accepted = true
@@ -144,12 +144,11 @@ func (g *Group) committed(ev *rules.Committed) {
 		if p == nil {
 			continue
 		}
-		if g.commit(p, o.Offset, ev) && m != nil {
-			m.Progress = ev.At
-		}
+		rose = g.commit(p, o.Offset, ev) || rose
 	}
 	if m != nil && accepted {
 		m.lives(ev.Requested)
+		m.showsPoll(ev.At, false, rose)
 	}
 }
 

@@ -33,12 +33,14 @@ type Member struct {
 	ID         string
 	InstanceID string // group.instance.id, "" for dynamic members
 	Client     *rules.Identity
-	// SessionTimeout is session.timeout.ms, or what stands in for it;
-	// RebalanceTimeout that of JoinGroup, 0 when it was not said.
+	// SessionTimeout is session.timeout.ms, or what stands in for it unless
+	// SessionKnown; RebalanceTimeout that of JoinGroup, 0 when it was not said.
 	SessionTimeout, RebalanceTimeout time.Duration
+	SessionKnown                     bool
 	// Protocols that it offered, and Topics that it subscribes to.
 	Protocols, Topics []string
-	// Joined is when it became a member.
+	// Joined is when it became a member; zero when that was before warder knew
+	// of it.
 	Joined time.Time
 	// Alive is when it last made a request that the coordinator takes for a
 	// sign of life and answered without error: Heartbeat, JoinGroup, SyncGroup,
@@ -56,8 +58,7 @@ type Member struct {
 	Assigned   []rules.TopicPartition
 	AssignedAt time.Time
 	Readable   bool
-	// Progress is the last sign that its application took records: a commit
-	// that rose, or a Fetch behind the last one.
+	// Progress is the last sign that its application polls, see showsPoll.
 	Progress time.Time
 	// Fetched is its last Fetch.
 	Fetched time.Time
@@ -66,7 +67,9 @@ type Member struct {
 	beats    [beatsKept]time.Duration
 	nbeats   int
 	metadata uint64
-	epoch    int32 // of KIP-848
+
+	asked      time.Time // when it asked to join the last round
+	generation int32     // that it joined last, or its epoch; -1 when that is not known
 }
 
 // defaultHeartbeat is the heartbeat interval of nearly every library.
@@ -103,6 +106,17 @@ func (m *Member) lives(at time.Time) {
 	m.Gone = time.Time{}
 }
 
+// showsPoll takes in a sign of the member's application. rose says that it is new:
+// an offset behind the one before. Java and kafka-python send Fetch and commits only
+// from within poll, so that any of them will do; libraries that fetch in the
+// background show by commits alone what the application does.
+func (m *Member) showsPoll(at time.Time, fetch, rose bool) {
+	library := m.Client.Library()
+	if library.FetchesInPoll() || rose && !(fetch && library.FetchesAhead()) {
+		m.Progress = at
+	}
+}
+
 // Expires is when the coordinator removes the member unless it hears from it;
 // zero while its JoinGroup waits there.
 func (m *Member) Expires() time.Time {
@@ -115,32 +129,50 @@ func (m *Member) Expires() time.Time {
 // Owns says whether a partition is assigned to the member.
 func (m *Member) Owns(p rules.TopicPartition) bool { return slices.Contains(m.Assigned, p) }
 
-// joining is a JoinGroup whose member has no id yet.
-type joining struct {
-	event rules.JoinRequested
+// joiningKeyed tells clients apart that have asked to join and are no members
+// yet, and those of one process that share a client id by the id that they come
+// back with (KIP-394).
+type joiningKeyed struct {
+	client   clientKey
+	memberID string
 }
 
-// maxJoining bounds the dynamic members that wait for their first id.
+func joiningKey(id *rules.Identity, memberID string) joiningKeyed {
+	return joiningKeyed{clientOf(id), memberID}
+}
+
+// maxJoining bounds the clients that wait for their first answer.
 const maxJoining = 1000
 
 func (g *Group) joinRequested(ev *rules.JoinRequested) {
 	g.Protocol, g.Type = ClassicProtocol, ev.ProtocolType
-	m := g.members[ev.MemberID]
-	if m == nil && ev.InstanceID != "" {
-		m = g.instance(ev.InstanceID)
-	}
-	g.rejoining(ev, m)
+	r, begins := g.round(ev.At)
+	m := g.known(ev.MemberID, ev.InstanceID)
+	g.rejoining(r, ev, m, begins)
 	if m != nil {
 		m.Waiting = ev.At
+		if m.asked.Before(r.Start) {
+			m.asked = ev.At
+		}
+		m.showsPoll(ev.At, false, true)
 		m.take(ev)
 		return
 	}
 	if g.joining == nil {
-		g.joining = map[clientKey]*joining{}
+		g.joining = map[joiningKeyed]rules.JoinRequested{}
 	}
 	if len(g.joining) < maxJoining {
-		g.joining[clientOf(ev.Client)] = &joining{*ev}
+		g.joining[joiningKey(ev.Client, ev.MemberID)] = *ev
 	}
+}
+
+// known gives a member by its id, or by its group.instance.id.
+func (g *Group) known(id, instance string) *Member {
+	m := g.members[id]
+	if m == nil && instance != "" {
+		m = g.instance(instance)
+	}
+	return m
 }
 
 // instance gives the member with a group.instance.id.
@@ -156,49 +188,74 @@ func (g *Group) instance(id string) *Member {
 // take notes what a member says of itself.
 func (m *Member) take(ev *rules.JoinRequested) {
 	m.Client = ev.Client
-	m.SessionTimeout, m.RebalanceTimeout = ev.SessionTimeout, ev.RebalanceTimeout
+	m.SessionTimeout, m.RebalanceTimeout, m.SessionKnown = ev.SessionTimeout, ev.RebalanceTimeout, true
 	m.Protocols, m.Topics, m.metadata = ev.Protocols, ev.Topics, ev.Metadata
 }
 
 func (g *Group) joined(ev *rules.Joined) {
-	m := g.members[ev.RequestedID]
-	if m == nil && ev.InstanceID != "" {
-		m = g.instance(ev.InstanceID)
-	}
+	m := g.known(ev.RequestedID, ev.InstanceID)
 	if m != nil {
 		m.Waiting = time.Time{}
 	}
+	key := joiningKey(ev.Client, ev.RequestedID)
+	asked, isNew := g.joining[key]
+	delete(g.joining, key)
+	if ev.ErrorCode == errMemberIDRequired && isNew { // it comes back with the id that it was given
+		g.joining[joiningKey(ev.Client, ev.MemberID)] = asked
+	}
 	if ev.ErrorCode != 0 {
-		g.refused(ev.ErrorCode, ev.RequestedID, ev.At)
+		g.refused(ev.ErrorCode, rules.Membership{MemberID: ev.RequestedID, InstanceID: ev.InstanceID}, ev.Client, ev.At)
 		return
 	}
-	asked := g.joining[clientOf(ev.Client)]
 	if m == nil || m.ID != ev.MemberID {
-		if m != nil { // a static member that came back has a new id (KIP-345)
-			g.Announced++ // it is no less
-			g.drop(m.ID)
-		}
-		m = g.add(ev.MemberID, ev.InstanceID, ev.At)
+		m = g.replace(m, ev)
 	}
 	if m == nil {
 		return
 	}
-	if asked != nil {
-		m.take(&asked.event)
-		delete(g.joining, clientOf(ev.Client))
+	if isNew {
+		m.take(&asked)
+		m.asked = asked.At
 	}
 	m.Client = ev.Client
 	m.lives(ev.At)
 	m.nbeats, m.LastBeat = 0, time.Time{}
-	g.newGeneration(ev)
+	g.newGeneration(m, ev)
+	if ev.Leader == ev.MemberID && len(ev.Members) > 0 {
+		g.census(ev)
+	}
+}
+
+// replace makes the member that a client has become. A static member that came
+// back has a new id, and is the same in all else (KIP-345).
+func (g *Group) replace(before *Member, ev *rules.Joined) *Member {
+	if before == nil {
+		m := g.add(ev.MemberID, ev.InstanceID, ev.Client, ev.At)
+		if m != nil {
+			g.identified(m)
+		}
+		return m
+	}
+	g.Announced++ // it is no less, see drop
+	g.drop(before.ID)
+	m := g.add(ev.MemberID, ev.InstanceID, ev.Client, ev.At)
+	if m != nil {
+		m.Joined, m.asked = before.Joined, before.asked
+		m.SessionTimeout, m.RebalanceTimeout, m.SessionKnown = before.SessionTimeout, before.RebalanceTimeout, before.SessionKnown
+		m.Protocols, m.Topics, m.metadata = before.Protocols, before.Topics, before.metadata
+	}
+	return m
 }
 
 // add makes a member; nil when there are too many.
-func (g *Group) add(id, instance string, at time.Time) *Member {
+func (g *Group) add(id, instance string, client *rules.Identity, at time.Time) *Member {
 	if len(g.members) >= maxGroupMembers {
 		return nil
 	}
-	m := &Member{ID: id, InstanceID: instance, Joined: at, SessionTimeout: DefaultSessionTimeout, Alive: at, Progress: at}
+	m := &Member{
+		ID: id, InstanceID: instance, Client: client, Joined: at, Alive: at, Progress: at,
+		SessionTimeout: DefaultSessionTimeout, generation: -1,
+	}
 	g.members[id] = m
 	g.Emptied = time.Time{}
 	return m
@@ -221,42 +278,56 @@ func (g *Group) drop(id string) {
 }
 
 // refused takes in an error that a member was answered.
-func (g *Group) refused(code int16, memberID string, at time.Time) {
+func (g *Group) refused(code int16, who rules.Membership, client *rules.Identity, at time.Time) {
 	switch code {
 	case errCoordinatorLoading, errNoCoordinator, errNotCoordinator:
 		g.Failover = at
 		for _, m := range g.members { // their clocks begin anew with the new coordinator
-			m.lives(at)
+			m.Alive = at
 		}
 	case errUnknownMember, errFencedMemberEpoch:
-		g.removed(memberID, at)
+		g.removed(who.MemberID, at)
 	case errFencedInstance:
-		g.fenced(memberID, at)
+		g.fenced(who, client, at)
+	case errUnreleasedInstance:
+		g.unreleased(who, at)
+	case errRebalanceInProg:
+		g.toldToRejoin(who.Generation, at)
 	}
 }
 
 func (g *Group) synced(ev *rules.Synced) {
 	m := g.members[ev.MemberID]
 	if ev.ErrorCode != 0 {
-		g.refused(ev.ErrorCode, ev.MemberID, ev.At)
+		g.refused(ev.ErrorCode, ev.Membership, ev.Client, ev.At)
 		return
 	}
 	if m == nil {
-		if m = g.add(ev.MemberID, ev.InstanceID, ev.At); m == nil {
+		if m = g.late(ev.Membership, ev.Client, ev.At); m == nil {
 			return
 		}
-		m.Client = ev.Client
 	}
 	m.lives(ev.At)
+	before := len(m.Assigned)
 	g.assign(m, ev.Assigned, ev.Readable, ev.At)
-	m.Progress = ev.At
-	g.syncedRebalance(m, ev)
+	g.syncedRebalance(m, before, ev)
+}
+
+// late makes a member that was one before warder knew of it.
+func (g *Group) late(who rules.Membership, client *rules.Identity, at time.Time) *Member {
+	m := g.add(who.MemberID, who.InstanceID, client, at)
+	if m != nil {
+		m.Joined, m.generation = time.Time{}, who.Generation
+	}
+	return m
 }
 
 // assign notes the member as owner of its partitions, and of no others.
 func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool, at time.Time) {
+	g.handOver(m, assigned, at)
 	before := m.Assigned
 	m.Assigned, m.Readable, m.AssignedAt = assigned, readable, at
+	m.Progress = at // what it has not had it cannot have read
 	for _, tp := range assigned {
 		p := g.partition(tp)
 		if p == nil {
@@ -276,27 +347,25 @@ func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool
 
 func (g *Group) heartbeat(ev *rules.Heartbeat) {
 	m := g.members[ev.MemberID]
-	if m == nil && (ev.ErrorCode == 0 || ev.ErrorCode == errRebalanceInProg) {
-		if m = g.add(ev.MemberID, ev.InstanceID, ev.At); m != nil { // warder came later than the member
-			m.Client = ev.Client
-			g.Protocol = ClassicProtocol
-			g.Generation = max(g.Generation, ev.Generation)
+	alive := ev.ErrorCode == 0 || ev.ErrorCode == errRebalanceInProg
+	if m == nil && alive {
+		m = g.late(ev.Membership, ev.Client, ev.At)
+		g.Protocol = ClassicProtocol
+	}
+	if m != nil {
+		m.beat(ev.Requested)
+		if alive {
+			m.lives(ev.Requested)
 		}
 	}
-	if m == nil {
-		g.refused(ev.ErrorCode, ev.MemberID, ev.At)
+	if ev.ErrorCode == 0 {
+		g.unseen(ev.Generation, ev.At)
+		if m != nil {
+			m.generation = ev.Generation
+		}
 		return
 	}
-	m.beat(ev.Requested)
-	switch ev.ErrorCode {
-	case 0:
-		m.lives(ev.Requested)
-	case errRebalanceInProg:
-		m.lives(ev.Requested)
-		g.rebalancing(ev.At)
-	default:
-		g.refused(ev.ErrorCode, ev.MemberID, ev.At)
-	}
+	g.refused(ev.ErrorCode, ev.Membership, ev.Client, ev.At)
 }
 
 func (g *Group) left(ev *rules.Left) {
@@ -305,45 +374,38 @@ func (g *Group) left(ev *rules.Left) {
 	}
 	for i := range ev.Members {
 		l := &ev.Members[i]
-		m := g.members[l.MemberID]
-		if m == nil && l.InstanceID != "" {
-			m = g.instance(l.InstanceID)
+		if m := g.known(l.MemberID, l.InstanceID); m != nil && l.ErrorCode == 0 {
+			g.leaves(m, LeftByItself, l.Reason, ev.At)
 		}
-		if m == nil || l.ErrorCode != 0 {
-			continue
-		}
-		g.departed(Departure{MemberID: m.ID, InstanceID: m.InstanceID, Client: m.Client, At: ev.At, How: LeftByItself, Reason: l.Reason, LastProgress: m.Progress, RebalanceTimeout: m.RebalanceTimeout})
-		g.drop(m.ID)
 	}
 }
 
 func (g *Group) memberGone(ev *rules.MemberGone) {
-	if m := g.members[ev.MemberID]; m != nil {
+	m := g.members[ev.MemberID]
+	switch {
+	case ev.Left:
+		g.closed(ev.MemberID, ev.At)
+	case m == nil:
+	default:
 		m.Gone = ev.At
-	}
-}
-
-// removed takes in that the coordinator does not know a member any more.
-func (g *Group) removed(memberID string, at time.Time) {
-	if m := g.members[memberID]; m != nil {
-		g.departed(Departure{MemberID: m.ID, InstanceID: m.InstanceID, Client: m.Client, At: at, How: Expired, LastProgress: m.Progress, LastAlive: m.Alive, RebalanceTimeout: m.RebalanceTimeout})
-		g.drop(memberID)
+		if !m.Waiting.IsZero() { // nobody hears the answer, and then its session runs out
+			m.Waiting, m.Alive = time.Time{}, ev.At
+		}
 	}
 }
 
 // expireMembers removes members whose session must have run out: nobody told
 // us, but the coordinator has removed them.
 func (g *Group) expireMembers(now time.Time) {
-	for id, m := range g.members {
+	for _, m := range g.members {
 		// Once more the timeout: the coordinator's clock and ours may differ,
 		// and an answer may be on its way.
 		if at := m.Expires(); !at.IsZero() && now.Sub(at) > m.SessionTimeout {
-			g.departed(Departure{MemberID: m.ID, InstanceID: m.InstanceID, Client: m.Client, At: at, How: Expired, LastProgress: m.Progress, LastAlive: m.Alive, RebalanceTimeout: m.RebalanceTimeout})
-			g.drop(id)
+			g.lost(m, CauseSessionExpired, at, g.roundOf(at, now))
 		}
 	}
-	for key, j := range g.joining {
-		if now.Sub(j.event.At) > joinPatience {
+	for key, ev := range g.joining {
+		if now.Sub(ev.At) > joinPatience {
 			delete(g.joining, key)
 		}
 	}
@@ -352,43 +414,3 @@ func (g *Group) expireMembers(now time.Time) {
 // joinPatience is the longest a JoinGroup waits in a coordinator, more or less:
 // the largest rebalance timeout that anybody sets.
 const joinPatience = time.Hour
-
-// consumerHeartbeat follows a member by KIP-848.
-func (g *Group) consumerHeartbeat(ev *rules.ConsumerHeartbeat) {
-	g.Protocol, g.Type = ConsumerProtocol, "consumer"
-	m := g.members[ev.MemberID]
-	if ev.ErrorCode != 0 {
-		g.refused(ev.ErrorCode, ev.MemberID, ev.At)
-		return
-	}
-	if ev.Generation < 0 { // it leaves
-		if m != nil {
-			how := LeftByItself
-			if ev.Generation < -1 {
-				how = LeftForAWhile
-			}
-			g.departed(Departure{MemberID: m.ID, InstanceID: m.InstanceID, Client: m.Client, At: ev.At, How: how, LastProgress: m.Progress, RebalanceTimeout: m.RebalanceTimeout})
-			g.drop(m.ID)
-		}
-		return
-	}
-	if m == nil {
-		if m = g.add(ev.MemberID, ev.InstanceID, ev.At); m == nil {
-			return
-		}
-		g.arrived(m, ev.At)
-	}
-	m.Client, m.interval = ev.Client, ev.HeartbeatInterval
-	if ev.RebalanceTimeout > 0 {
-		m.RebalanceTimeout = ev.RebalanceTimeout
-	}
-	if ev.Said {
-		m.Topics = ev.Topics
-	}
-	m.beat(ev.Requested)
-	m.lives(ev.Requested)
-	if ev.AssignedSaid {
-		g.assign(m, ev.Assigned, true, ev.At)
-	}
-	g.newEpoch(m, ev)
-}

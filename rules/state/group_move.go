@@ -175,8 +175,11 @@ func (g *Group) explain(p *GroupPartition, ev *rules.OffsetsListed) {
 
 func (g *Group) memberFetched(ev *rules.MemberFetched) {
 	m, p := g.members[ev.MemberID], g.partition(ev.TopicPartition)
-	if m != nil && !ev.Ambiguous {
-		m.Fetched = ev.At
+	if m != nil {
+		m.showsPoll(ev.At, true, p != nil && p.Position >= 0 && ev.FetchOffset > p.Position)
+		if !ev.Ambiguous {
+			m.Fetched = ev.At
+		}
 	}
 	switch {
 	case p == nil:
@@ -191,9 +194,6 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 	g.reset(p, ev)
 	g.overtaken(p, ev)
 	p.refetch(ev)
-	if m != nil && !ev.Ambiguous && ev.FetchOffset > p.Position && p.Position >= 0 && m.Client.Library() != rules.Librdkafka {
-		m.Progress = ev.At // librdkafka fetches ahead without being polled
-	}
 	p.Position, p.PositionAt = ev.FetchOffset, ev.At
 }
 

@@ -150,6 +150,26 @@ func (p *GroupPartition) Lag() (int64, bool) {
 	return max(end-p.Committed, 0), true
 }
 
+// Behind gives the partition of a member in which most is left to read, and how
+// much; 0 when it is at the end of all of them, or nothing is known. Where nothing
+// was committed it counts from where the member fetches.
+func (g *Group) Behind(m *Member) (most rules.TopicPartition, records int64) {
+	for _, tp := range m.Assigned {
+		p := g.partitions[tp]
+		if p == nil {
+			continue
+		}
+		left, ok := p.Lag()
+		if end, known := p.End(); !ok && known && p.Position >= 0 {
+			left = end - p.Position
+		}
+		if left > records {
+			most, records = tp, left
+		}
+	}
+	return most, records
+}
+
 // TimeLag estimates how long ago the next record to be read was written, from
 // when the log's end passed that offset; false when that was before anything is
 // remembered and cannot be told from the pace of writing.

@@ -1,0 +1,127 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"warder/rules"
+)
+
+// The consumer group protocol (KIP-848): members tell the coordinator in heartbeats
+// what they have and are told what to give up or take, so that nobody stops for
+// the others. Each change of the group raises its epoch; members follow one by one.
+
+// consumerHeartbeat follows a member by KIP-848.
+func (g *Group) consumerHeartbeat(ev *rules.ConsumerHeartbeat) {
+	g.Protocol, g.Type = ConsumerProtocol, "consumer"
+	m := g.members[ev.MemberID]
+	switch {
+	case ev.ErrorCode != 0:
+		g.refused(ev.ErrorCode, ev.Membership, ev.Client, ev.At)
+	case ev.Generation < 0 && m == nil: // it had gone before
+	case ev.Generation == epochLeaves:
+		g.leaves(m, LeftByItself, "", ev.At)
+	case ev.Generation < 0:
+		g.leaves(m, LeftForAWhile, "", ev.At)
+	case m == nil && ev.Generation == 0:
+		if m, r := g.arrives(ev); m != nil {
+			g.follow(m, r, ev)
+		}
+	default:
+		if m == nil {
+			m = g.late(ev.Membership, ev.Client, ev.At)
+		}
+		if m != nil {
+			g.follow(m, nil, ev)
+		}
+	}
+}
+
+// epochLeaves is the epoch by which a member leaves for good.
+const epochLeaves = -1
+
+// arrives takes in a new member, or a static one that comes back.
+func (g *Group) arrives(ev *rules.ConsumerHeartbeat) (*Member, *Rebalance) {
+	if ev.InstanceID != "" {
+		if before := g.instance(ev.InstanceID); before != nil {
+			g.drop(before.ID)
+		}
+	}
+	r, _ := g.round(ev.At)
+	d := g.returns(ev.Client, ev.InstanceID, ev.At)
+	m := g.add(ev.MemberID, ev.InstanceID, ev.Client, ev.At)
+	if m == nil {
+		return nil, nil
+	}
+	if d != nil && d.Cause.failure() {
+		r.comesBack(d, ev.Client)
+	} else {
+		r.Joined++
+		r.blame(CauseMemberJoined, ev.Client, "")
+	}
+	g.identified(m)
+	return m, r
+}
+
+// follow notes what a heartbeat says of a member, which has just arrived if r is
+// the round that began with it.
+func (g *Group) follow(m *Member, r *Rebalance, ev *rules.ConsumerHeartbeat) {
+	m.Client, m.interval = ev.Client, ev.HeartbeatInterval
+	if ev.RebalanceTimeout > 0 {
+		m.RebalanceTimeout = ev.RebalanceTimeout
+	}
+	m.beat(ev.Requested)
+	m.lives(ev.Requested)
+	if ev.Said {
+		if r == nil && m.Topics != nil && !slices.Equal(m.Topics, ev.Topics) {
+			change, _ := g.round(ev.At)
+			change.told = true
+			change.blame(CauseSubscription, ev.Client, "")
+		}
+		m.Topics = ev.Topics
+	}
+	if ev.AssignedSaid {
+		g.assign(m, ev.Assigned, true, ev.At)
+	}
+	g.newEpoch(m, r, ev)
+}
+
+// newEpoch takes in the epoch of a member. The group has settled when every member
+// known has the highest. A static member that comes back gets the epoch that there
+// is.
+func (g *Group) newEpoch(m *Member, arrived *Rebalance, ev *rules.ConsumerHeartbeat) {
+	m.generation = ev.Epoch
+	r := g.open()
+	switch {
+	case ev.Epoch > g.Generation && g.Generation < 0 && r == nil: // warder came later
+		g.Generation = ev.Epoch
+		return
+	case ev.Epoch > g.Generation:
+		r, _ = g.round(ev.At)
+		g.Generation, r.Generation = ev.Epoch, ev.Epoch
+	case arrived != nil && !arrived.Formed() && !arrived.told:
+		g.cancel(arrived)
+		return
+	}
+	if r == nil || !r.Formed() {
+		return
+	}
+	for _, other := range g.members {
+		if other.generation < g.Generation {
+			return
+		}
+	}
+	g.end(r, ev.At)
+}
+
+// unreleased takes in that a process may not join because another one has its
+// group.instance.id. That is none of its own, which has died, if it was heard a
+// moment ago.
+func (g *Group) unreleased(who rules.Membership, at time.Time) {
+	m := g.instance(who.InstanceID)
+	if m == nil || !m.Gone.IsZero() || at.Sub(m.Alive) > 2*m.HeartbeatInterval() {
+		return
+	}
+	d := &Departure{MemberID: who.MemberID, InstanceID: who.InstanceID, Client: m.Client, At: at, How: Fenced, Told: true, Cause: CauseInstanceFenced}
+	g.keep(d)
+}
