@@ -20,7 +20,7 @@ import (
 
 // consumerGroupKinds are the events that the API is read for.
 var consumerGroupKinds = []rules.Kind{
-	rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindMemberFetched, rules.KindOffsetsListed, rules.KindSubscribed,
+	rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindMemberFetched, rules.KindMemberPolled, rules.KindOffsetsListed, rules.KindSubscribed,
 }
 
 // noteConsumerSubscription tells of topics that a member says it subscribes to.

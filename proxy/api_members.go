@@ -24,7 +24,7 @@ import (
 // memberKinds are the events that these APIs are read for.
 var memberKinds = []rules.Kind{
 	rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
-	rules.KindMemberGone, rules.KindMemberFetched, rules.KindOffsetsListed, rules.KindSubscribed,
+	rules.KindMemberGone, rules.KindMemberFetched, rules.KindMemberPolled, rules.KindOffsetsListed, rules.KindSubscribed,
 }
 
 // metadataSeed is fixed, so that one process compares like with like; hashes are never shown.

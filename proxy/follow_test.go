@@ -75,7 +75,7 @@ func groupRig(t *testing.T) (*rig, *listening) {
 	t.Cleanup(cluster.Close)
 	l := &listening{}
 	spec := l.spec(rules.ByGroup, rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
-		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed)
+		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberPolled)
 	return startRig(t, nil, cluster.Bootstrap(), []rules.Spec{spec}, nil), l
 }
 
@@ -133,6 +133,9 @@ func TestLifeOfAMemberIsTold(t *testing.T) {
 	beat := heard(t, l, "Heartbeat", func(rules.Heartbeat) bool { return true })
 	if beat.Membership != synced.Membership || beat.ErrorCode != 0 {
 		t.Errorf("%+v", beat)
+	}
+	if polled := heard(t, l, "Fetch", func(rules.MemberPolled) bool { return true }); polled.Membership != synced.Membership || polled.Ambiguous || polled.Client.ClientID != "billing-1" {
+		t.Errorf("%+v", polled)
 	}
 	fetched := heard(t, l, "OffsetFetch", func(rules.OffsetsFetched) bool { return true })
 	if fetched.Group != "billing" || len(fetched.Offsets) != 2 || fetched.Offsets[0].Offset != -1 {

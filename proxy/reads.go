@@ -22,7 +22,7 @@ import (
 func (s *Server) wantedOfReads() state.FetchNews {
 	return state.FetchNews{
 		Reads:    s.engine.Wants(rules.KindTopicRead),
-		Progress: s.engine.Wants(rules.KindFetched) || s.engine.Wants(rules.KindMemberFetched),
+		Progress: s.engine.Wants(rules.KindFetched) || s.engine.Wants(rules.KindMemberFetched) || s.engine.Wants(rules.KindMemberPolled),
 	}
 }
 
@@ -114,6 +114,21 @@ func (s *session) tellReads(reads *state.FetchSession, at time.Time, wanted stat
 	}
 	if len(unnamed) > 0 {
 		s.srv.lookups.wantNames(s, unnamed)
+	}
+	if s.srv.engine.Wants(rules.KindMemberPolled) {
+		s.tellPolled(reads, at)
+	}
+}
+
+// tellPolled tells the group of the member that reads that it does.
+func (s *session) tellPolled(reads *state.FetchSession, at time.Time) {
+	p, due := reads.Polled(at)
+	if !due {
+		return
+	}
+	client := s.identity.Load()
+	if m, ok := s.srv.members.Find(client, p); ok {
+		s.srv.engine.Emit(rules.MemberPolled{At: at, Client: client, Membership: m.Membership, Ambiguous: m.Ambiguous})
 	}
 }
 

@@ -50,6 +50,7 @@ const (
 	KindOffsetsDeleted
 	KindOffsetsListed
 	KindMemberFetched
+	KindMemberPolled
 
 	// NumKinds bounds the values above.
 	NumKinds

@@ -134,3 +134,23 @@ func (e MemberFetched) When() time.Time { return e.At }
 
 // Key knows ByGroup.
 func (e MemberFetched) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// MemberPolled says that a member of a group has sent a Fetch, whatever it asks
+// for: MemberFetched is silent about partitions without news. It comes at most once
+// in FetchedEvery for each broker that the member reads from.
+type MemberPolled struct {
+	At     time.Time
+	Client *Identity
+	Membership
+	// Ambiguous as in MemberFetched.
+	Ambiguous bool
+}
+
+// Kind is KindMemberPolled.
+func (MemberPolled) Kind() Kind { return KindMemberPolled }
+
+// When is the time of the request.
+func (e MemberPolled) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e MemberPolled) Key(k KeyKind) string { return groupKey(k, e.Group) }

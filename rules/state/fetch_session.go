@@ -32,6 +32,7 @@ type FetchSession struct {
 	reader   uint64          // the connection that asked last
 	due      time.Time       // when there may be something to tell
 	progress bool            // somebody wants to know how far it has come
+	polled   time.Time       // when Polled last said so
 }
 
 // FetchTopic names a topic as a Fetch message does: by name, or by id when the
@@ -212,6 +213,23 @@ func (f *FetchSession) News(now time.Time, who *rules.Identity, wanted FetchNews
 		}
 	}
 	return events, unnamed
+}
+
+// Polled gives a partition that the session reads, by which its reader can be
+// found, at most once in rules.FetchedEvery.
+func (f *FetchSession) Polled(now time.Time) (p rules.TopicPartition, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.polled) < rules.FetchedEvery {
+		return p, false
+	}
+	for _, t := range f.topics {
+		if len(t.parts) > 0 && f.named(t) {
+			f.polled = now
+			return rules.TopicPartition{Topic: t.name, Partition: t.parts[0].Partition}, true
+		}
+	}
+	return p, false
 }
 
 // How often and how many names of topic ids are asked for.

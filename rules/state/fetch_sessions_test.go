@@ -88,6 +88,28 @@ func TestReadersAreToldNowAndThen(t *testing.T) {
 	check(29*time.Second, "carts read 0")
 }
 
+// Partitions without news are silent; that the client asks for them is not.
+func TestPollsAreToldOnceASecond(t *testing.T) {
+	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
+	if _, ok := f.Polled(at(0)); ok {
+		t.Error("nothing is read")
+	}
+	ask(f, true, 1, asked{"orders", 3, 10})
+	want := rules.TopicPartition{Topic: "orders", Partition: 3}
+	var when []time.Duration
+	for d := time.Second; d < 4*time.Second; d += 400 * time.Millisecond {
+		if p, ok := f.Polled(at(d)); ok {
+			when = append(when, d)
+			if p != want {
+				t.Errorf("by %v", p)
+			}
+		}
+	}
+	if !slices.Equal(when, []time.Duration{time.Second, 2200 * time.Millisecond, 3400 * time.Millisecond}) {
+		t.Errorf("told at %v", when)
+	}
+}
+
 func TestAnswersWithErrorsLeaveOffsetsKnown(t *testing.T) {
 	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
 	ask(f, true, 1, asked{"orders", 0, 100})

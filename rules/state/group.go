@@ -70,7 +70,7 @@ func (*Groups) Kinds() []rules.Kind {
 	return []rules.Kind{
 		rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
 		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
-		rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched,
+		rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
 	}
 }
 
@@ -181,6 +181,8 @@ func (g *Group) Apply(ev rules.Event) {
 		g.offsetsListed(&ev)
 	case rules.MemberFetched:
 		g.memberFetched(&ev)
+	case rules.MemberPolled:
+		g.memberPolled(&ev)
 	case rules.Gap:
 		g.Lost = now
 	}

@@ -197,6 +197,16 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 	p.Position, p.PositionAt = ev.FetchOffset, ev.At
 }
 
+// memberPolled takes in that a member sent a Fetch, perhaps for nothing new.
+func (g *Group) memberPolled(ev *rules.MemberPolled) {
+	if m := g.members[ev.MemberID]; m != nil {
+		m.showsPoll(ev.At, true, false)
+		if !ev.Ambiguous {
+			m.Fetched = ev.At
+		}
+	}
+}
+
 // reset recognises that a consumer goes on where ListOffsets sent it. Consumers
 // that have a place ask as well, for their metrics or because the application
 // does: only one that has none, or has lost it, is sent.
