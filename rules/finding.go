@@ -30,6 +30,8 @@ type Finding struct {
 	LastTime  time.Time `json:"last_time"`
 	// Resolved says that the incident is over.
 	Resolved bool `json:"resolved,omitempty"`
+	// News is Report.News, for folding.
+	News bool `json:"-"`
 }
 
 // Subject is who and what a finding is about. Empty fields do not apply.

@@ -66,6 +66,9 @@ type Report struct {
 	WouldBlock bool
 	// Resolved says that what was reported with the same subject is over.
 	Resolved bool
+	// News says that the incident has come to something new, and not just
+	// grown: it is sent at once, although it was sent a moment ago.
+	News bool
 }
 
 // Case is where a rule leaves what it thinks of a request or batch, and where

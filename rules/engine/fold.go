@@ -14,8 +14,9 @@ const (
 	// repeatEvery is how often a growing incident is sent again.
 	repeatEvery = time.Minute
 	// incidentIdle ends an incident that has not grown: what comes later
-	// has a new id.
-	incidentIdle = time.Hour
+	// has a new id. It is a little more than an hour, so that a rule which calls
+	// something over after an hour without it is in time.
+	incidentIdle = time.Hour + time.Minute
 )
 
 // folder folds findings. It belongs to one goroutine and knows no clock.
@@ -39,7 +40,7 @@ func newFolder(limit int, send func(*rules.Finding)) *folder {
 
 // add takes a finding whose Time is set and whose ID and counts are not. The
 // first of its fingerprint goes out at once, and so does one that is worse than
-// any before; others wait for tick.
+// any before or that says that there is news; others wait for tick.
 func (fo *folder) add(f rules.Finding) {
 	in, known := fo.incidents.Get(f.Fingerprint)
 	if f.Resolved {
@@ -63,7 +64,7 @@ func (fo *folder) add(f rules.Finding) {
 	}
 	in.absorb(&f)
 	in.pending = true
-	if in.last.Severity > in.worst || !in.actions[in.last.Action] || f.Time.Sub(in.sent) >= repeatEvery {
+	if f.News || in.last.Severity > in.worst || !in.actions[in.last.Action] || f.Time.Sub(in.sent) >= repeatEvery {
 		fo.emit(in, f.Time)
 	}
 }

@@ -63,7 +63,7 @@ func TestFirstAtOnceThenOnceAMinute(t *testing.T) {
 	expect(t, f, "a1", "a61", "a121")
 	f.flush(epoch)
 	expect(t, f, "a150")
-	f.tick(epoch.Add(time.Hour + 150*time.Second))
+	f.tick(epoch.Add(incidentIdle + 150*time.Second))
 	f.add(found("a", 2*time.Hour, nil))
 	expect(t, f, "a1")
 }
@@ -77,6 +77,28 @@ func TestWorseGoesOutAtOnce(t *testing.T) {
 	f.add(found("a", 4, func(x *rules.Finding) { x.Action = rules.Block }))
 	f.add(found("a", 5, func(x *rules.Finding) { x.Action = rules.Alert }))
 	expect(t, f, "a1", "a3", "a5")
+}
+
+func TestNewsGoesOutAtOnce(t *testing.T) {
+	f := newFolded(10)
+	news := func(x *rules.Finding) { x.News = true }
+	f.add(found("a", 0, nil))
+	f.add(found("a", time.Second, nil))
+	f.add(found("a", 2*time.Second, news))
+	f.add(found("a", 3*time.Second, nil))
+	expect(t, f, "a1", "a3")
+	f.tick(epoch.Add(61 * time.Second))
+	expect(t, f)
+	f.tick(epoch.Add(62 * time.Second))
+	expect(t, f, "a4")
+}
+
+func TestIncidentThatIsOverAfterAnHourIsStillKnown(t *testing.T) {
+	f := newFolded(10)
+	f.add(found("a", 0, nil))
+	f.tick(epoch.Add(time.Hour))
+	f.add(found("a", time.Hour+time.Second, func(x *rules.Finding) { x.Resolved = true }))
+	expect(t, f, "a1", "a1r")
 }
 
 func TestResolvedIsSentOnce(t *testing.T) {

@@ -62,7 +62,7 @@ func (e *Engine) finding(a *activeRule, r *rules.Report, at time.Time) rules.Fin
 	f := rules.Finding{
 		Time: at.UTC().Truncate(time.Microsecond), Rule: a.spec.ID, Severity: r.Severity, Action: a.action,
 		WouldBlock: r.WouldBlock, Cluster: e.cluster, Subject: r.Subject, Summary: r.Summary,
-		Evidence: r.Evidence, Advice: r.Advice, Doc: a.spec.Doc, Resolved: r.Resolved,
+		Evidence: r.Evidence, Advice: r.Advice, Doc: a.spec.Doc, Resolved: r.Resolved, News: r.News,
 	}
 	if f.Severity == 0 {
 		f.Severity = a.spec.Severity

@@ -49,7 +49,8 @@
 //	billing fetches orders/3: k1=one k2=null  (a batch on its way to a consumer, as produces)
 //	billing polls orders/3: offset=10 end=500 (how far it is; also stable, start, bytes, error)
 //	c1 joining g: topics=orders assignor=range session=45s poll=5m instance=pod-1 why it joins again
-//	c1 joins g: generation=3 members=c1,c2    (the coordinator's answer; the first member leads; error=79)
+//	c1 joins g: members=c1,c2                 (the coordinator's answer; the first member leads. The next generation
+//	                                          begins with the first answer of a moment; else generation=3, error=79)
 //	c1 syncs g: orders/0 orders/1
 //	c1 beats g 27                             (Heartbeat, answered with an error or none)
 //	c1 heartbeats g: epoch=0 answered=3 interval=5s poll=5m topics=orders orders/0     (KIP-848)
@@ -61,7 +62,12 @@
 //	c1 resumes g: orders/0=120 orders/1=-1    (OffsetFetch)
 //	c1 looks g: orders/0 latest 500           (ListOffsets)
 //	c1 gets g: orders/0 at=120 bytes=1000 end=500 start=0 stable=480 error=1     (Fetch of a member)
+//	c1 idles g                                (a Fetch without news)
+//	c1 dies g                                 (it ends without a word; its next process is member c1-2)
+//	c1 keeps beating g every 3s               (while time passes; also: keeps polling g, stops beating g)
+//	c{1..3} beats g                           (a line for each; {#} is the number. members=c{1..3} is a list)
 //	log orders/0 end=500 start=20             (as traffic of others shows)
+//	warder stalls 20s                         (warder itself stands still)
 //	repeat 20 every 1s                        (lines up to end; {n} is the round, {n*10+5} is reckoned with it)
 //	end
 //	wait 30s

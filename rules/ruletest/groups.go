@@ -111,9 +111,26 @@ func (s *stage) offsets(words []string) (list []rules.PartitionOffset) {
 	return list
 }
 
-// membership is that of a client whose member id is its name in the case.
+// membership is that of a client in a group.
 func (s *stage) membership(c *client, group string) rules.Membership {
-	return rules.Membership{Group: group, MemberID: c.name, InstanceID: c.instance, Generation: c.generation[group]}
+	return rules.Membership{Group: group, MemberID: c.memberID, InstanceID: c.instance, Generation: c.generation[group]}
+}
+
+// round is the last generation of a group that members were seen to join, all at
+// the same time.
+type round struct {
+	generation int32
+	at         time.Time
+}
+
+// nextGeneration is the one that an answer to JoinGroup begins now.
+func (s *stage) nextGeneration(group string) int32 {
+	r := s.rounds[group]
+	if !r.at.Equal(s.now) {
+		r = round{r.generation + 1, s.now}
+		s.rounds[group] = r
+	}
+	return r.generation
 }
 
 // askToJoin is a JoinGroup request on its way.
@@ -131,6 +148,7 @@ func (s *stage) askToJoin(c *client, words []string) {
 		ev.MemberID = ""
 	}
 	ev.Metadata = maphash.String(s.seed, o.text("topics", ""))
+	c.waits[group] = true
 	s.emit(ev)
 }
 
@@ -141,24 +159,36 @@ func (s *stage) join(c *client, words []string) {
 	ev := rules.Joined{
 		At: s.now, Client: c.identity, Requested: s.now, Protocol: o.text("assignor", "range"), ErrorCode: int16(o.number("error", 0)),
 	}
-	if c.generation[group] > 0 {
-		ev.RequestedID = c.name
+	c.waits[group] = false
+	if c.generation[group] != 0 {
+		ev.RequestedID = c.memberID
 	}
-	if ev.ErrorCode == 0 {
-		c.generation[group] = int32(o.number("generation", int64(c.generation[group])+1))
+	switch ev.ErrorCode {
+	case 0:
+		if n := o.number("generation", 0); n > 0 {
+			s.rounds[group] = round{int32(n), s.rounds[group].at}
+			c.generation[group] = int32(n)
+		} else {
+			c.generation[group] = s.nextGeneration(group)
+		}
+	case memberIDRequired:
+		c.generation[group] = -1
 	}
 	ev.Membership = s.membership(c, group)
 	members := o.list("members")
 	if len(members) > 0 {
-		ev.Leader = members[0]
+		ev.Leader = s.client(members[0]).memberID
 	}
-	if ev.Leader == c.name {
+	if ev.Leader == c.memberID {
 		for _, m := range members {
-			ev.Members = append(ev.Members, rules.GroupMember{MemberID: m, InstanceID: s.client(m).instance})
+			ev.Members = append(ev.Members, rules.GroupMember{MemberID: s.client(m).memberID, InstanceID: s.client(m).instance})
 		}
 	}
 	s.emit(ev)
 }
+
+// memberIDRequired is the error by which a new member learns its id (KIP-394).
+const memberIDRequired = 79
 
 // sync is the coordinator's answer to SyncGroup, with the assignment.
 func (s *stage) sync(c *client, words []string) {
@@ -185,7 +215,7 @@ func (s *stage) leave(c *client, words []string) {
 	group := s.named(words)
 	s.emit(rules.Left{
 		At: s.now, Client: c.identity, Group: group, Requested: s.now,
-		Members: []rules.LeavingMember{{MemberID: c.name, InstanceID: c.instance, Reason: strings.Join(words[1:], " ")}},
+		Members: []rules.LeavingMember{{MemberID: c.memberID, InstanceID: c.instance, Reason: strings.Join(words[1:], " ")}},
 	})
 	c.generation[group] = 0
 }
@@ -203,14 +233,24 @@ func (s *stage) consumerBeat(c *client, words []string) {
 		HeartbeatInterval: o.duration("interval", 5*time.Second), ErrorCode: int16(o.number("error", 0)),
 		Assigned: s.topicPartitions(o.rest), AssignedSaid: len(o.rest) > 0,
 	}
-	c.generation[group] = ev.Epoch
+	c.generation[group], c.epochs[group] = max(ev.Epoch, 0), true
 	s.emit(ev)
 }
 
 // lose is the end of the connection to the coordinator.
 func (s *stage) lose(c *client, words []string) {
 	s.t.Helper()
-	s.emit(rules.MemberGone{At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words)), ByClient: true})
+	group := s.named(words)
+	s.emit(rules.MemberGone{At: s.now, Client: c.identity, Membership: s.membership(c, group), ByClient: true, Left: c.generation[group] == 0})
+}
+
+// die ends the process of a client without a word. Its next one is a new member.
+func (s *stage) die(c *client, words []string) {
+	s.t.Helper()
+	group := s.named(words)
+	s.lose(c, words)
+	c.lives++
+	c.generation[group], c.waits[group], c.memberID = 0, false, c.name+"-"+strconv.Itoa(c.lives+1)
 }
 
 // commitOffsets reads `offsets of G: TOPIC/P=OFFSET …`.

@@ -116,14 +116,20 @@ type stage struct {
 	appeared   map[string]bool // topics that were told of as new
 	now        time.Time
 	clients    map[string]*client
+	rounds     map[string]round // by group
+	habits     []*habit
 	findings   strings.Builder
 }
 
 // client is one session.
 type client struct {
-	name       string           // in the case, and its member id in every group
+	name       string           // in the case
+	memberID   string           // its name, or after its death NAME-2
+	lives      int              // that it has had before
 	instance   string           // group.instance.id
-	generation map[string]int32 // by group
+	generation map[string]int32 // by group; 0 is no member, below it one that has an id and has not joined
+	waits      map[string]bool  // by group: its JoinGroup waits in the coordinator
+	epochs     map[string]bool  // by group: it speaks KIP-848
 	identity   *rules.Identity
 	gate       *engine.Gate
 	fetched    *engine.FetchGate
@@ -142,7 +148,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	t.Helper()
 	s := &stage{
 		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start, logs: state.NewLogs(0), seed: maphash.MakeSeed(),
-		ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
+		rounds: map[string]round{}, ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
 	}
 	inspect := configs.Default().Inspect
 	inspect.FetchRecords = "all"
@@ -229,6 +235,7 @@ func (s *stage) number(text string) int {
 func (s *stage) pass(d time.Duration) {
 	for end := s.now.Add(d); s.now.Before(end); {
 		s.now = s.now.Add(time.Second)
+		s.live()
 		s.engine.Tick(s.now)
 	}
 }

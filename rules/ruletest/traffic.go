@@ -33,7 +33,10 @@ func (s *stage) traffic(text string) {
 			asked.add(s, more)
 		default:
 			done()
-			asked = s.line(line)
+			for _, one := range s.several(line) {
+				done()
+				asked = s.line(one)
+			}
 		}
 	}
 	done()
@@ -61,6 +64,8 @@ func (s *stage) line(line string) asking {
 		s.configure(verb)
 	case words[0] == "topic" && len(words) == 4:
 		s.setTopic(words[1], words[3])
+	case words[0] == "warder":
+		s.stall(words[1:])
 	case words[0] == "log":
 		s.logIs(words[1:])
 	case words[0] == "client":
@@ -116,6 +121,10 @@ var verbs = map[string]func(*stage, *client, []string){
 	"resumes":     (*stage).fetchOffsets,
 	"looks":       (*stage).lookUp,
 	"gets":        (*stage).get,
+	"idles":       (*stage).idle,
+	"dies":        (*stage).die,
+	"keeps":       (*stage).keep,
+	"stops":       (*stage).stop,
 	"initialises": (*stage).initialise,
 	"fails":       (*stage).fail,
 }
@@ -218,7 +227,7 @@ func (s *stage) declare(name string, settings []string) {
 		}
 	}
 	s.clients[name] = &client{
-		name: name, generation: map[string]int32{},
+		name: name, memberID: name, generation: map[string]int32{}, waits: map[string]bool{}, epochs: map[string]bool{},
 		identity: id, gate: s.engine.Gate(), fetched: s.engine.FetchGate(), producer: firstProducer + int64(len(s.clients)),
 		seq: map[string]int32{}, saw: map[string]int{},
 	}
