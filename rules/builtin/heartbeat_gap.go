@@ -1,7 +1,8 @@
 package builtin
 
 import (
-	"fmt"
+	"cmp"
+	"slices"
 	"time"
 
 	"warder/rules"
@@ -11,6 +12,9 @@ import (
 // heartbeatGap follows the signs of life that members give their coordinator and
 // tells of a silence before the coordinator acts on it: the group then stops for
 // a rebalance, and the member's records are read again by another.
+//
+// What it knows is the model's; of its own it keeps what it told of members that
+// are silent, about 400 bytes for each, of at most as many as the model has.
 type heartbeatGap struct{ heartbeatGapKnobs }
 
 // heartbeatGapKnobs are the keys below `rules.heartbeat-gap` that only it knows.
@@ -20,6 +24,9 @@ type heartbeatGapKnobs struct {
 	WarnAfter float64 `yaml:"warn_after" min:"0.1" max:"0.9"`
 	// Part of the session timeout after which it is critical. 0.2-1.
 	CriticalAfter float64 `yaml:"critical_after" min:"0.2" max:"1"`
+	// How long a member must be heard regularly for its silence to be over.
+	// 1s-1h.
+	CalmFor time.Duration `yaml:"calm_for" min:"1s" max:"1h"`
 }
 
 func heartbeatGapSpec() rules.Spec {
@@ -33,24 +40,27 @@ func heartbeatGapSpec() rules.Spec {
 		FoldBy:   rules.FieldGroup | rules.FieldMember,
 		New:      newHeartbeatGap,
 	}
-	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindLeft} {
+	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat} {
 		spec.Watches = append(spec.Watches, rules.Interest{Kind: kind, By: rules.ByGroup})
 	}
 	return spec
 }
 
 func newHeartbeatGap(decode func(any) error) (rules.Rule, error) {
-	r := &heartbeatGap{heartbeatGapKnobs{WarnAfter: 1. / 3, CriticalAfter: 2. / 3}}
+	r := &heartbeatGap{heartbeatGapKnobs{WarnAfter: 1. / 3, CriticalAfter: 2. / 3, CalmFor: time.Minute}}
 	if err := decode(&r.heartbeatGapKnobs); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// silence is what was told of one member, for as long as it lasts.
+// silence is what was told of one member, until it is over.
 type silence struct {
-	level   silenceLevel
+	level   silenceLevel // told last
 	subject rules.Subject
+	name    string    // of the member, for people
+	calm    time.Time // since when it is heard again; zero while it is silent
+	longest time.Duration
 }
 
 // silenceLevel is how far a silence has gone.
@@ -63,150 +73,124 @@ const (
 	overdue // the coordinator must have removed it
 )
 
-// silences is the state of one group: the members of whom something was told. It
-// is bounded by the members that the model keeps.
+// String is the kind of finding as evidence names it.
+func (l silenceLevel) String() string {
+	return [...]string{"heard", "quiet", "nearly-gone", "overdue"}[l]
+}
+
+// silences is the state of one group: the members of whom something was told.
 type silences map[string]*silence
 
-// Watch keeps the group's state, and takes back what was told of a member that
-// speaks again.
-func (r *heartbeatGap) Watch(w *rules.Watch, _ rules.Event) { r.look(w) }
+// Watch keeps the group's state, so that time is looked at.
+func (r *heartbeatGap) Watch(w *rules.Watch, _ rules.Event) {
+	if w.State == nil {
+		w.State = silences{}
+	}
+}
 
 // Tick looks how long each member has been silent.
-func (r *heartbeatGap) Tick(w *rules.Watch) { r.look(w) }
-
-func (r *heartbeatGap) look(w *rules.Watch) {
+func (r *heartbeatGap) Tick(w *rules.Watch) {
 	g, ok := w.Model.(*state.Group)
-	if !ok {
+	told, _ := w.State.(silences)
+	if !ok || told == nil {
+		w.State = nil
 		return
 	}
-	told, _ := w.State.(silences)
-	if told == nil {
-		told = silences{}
-	}
-	w.State = told
-	for id, s := range told {
+	for _, id := range sortedKeys(told) {
 		if g.Member(id) == nil {
-			r.gone(w, g, s)
+			w.Report(goneReport(g, id, told[id]))
 			delete(told, id)
 		}
 	}
-	g.EachMember(func(m *state.Member) {
-		level := r.level(m, w.Now)
-		s := told[m.ID]
-		switch {
-		case s == nil && level == speaks:
-		case s == nil:
-			s = &silence{level: level, subject: memberSubject(g, m)}
-			told[m.ID] = s
-			w.Report(r.report(g, m, level, s.subject, w.Now))
-		case level == speaks:
-			w.Report(rules.Report{
-				Subject: s.subject, OwnSubject: true, Resolved: true,
-				Summary: fmt.Sprintf("member %s of group %s is heard again", memberText(m), groupText(g)),
-			})
-			delete(told, m.ID)
-		case level > s.level:
-			s.level = level
-			w.Report(r.report(g, m, level, s.subject, w.Now))
+	silent := r.silent(g, told, w.Now)
+	quiets := 0
+	for _, m := range silent {
+		if r.level(m, w.Now) > speaks {
+			quiets++
 		}
-	})
-	if g.Members() == 0 && len(told) == 0 {
+	}
+	for _, m := range silent {
+		r.look(w, g, told, &gap{Member: m, level: r.level(m, w.Now), now: w.Now, others: quiets - 1, of: g.Members()})
+	}
+	if g.Members() == 0 {
 		w.State = nil
 	}
 }
 
+// silent gives the members of whom there is something to say, by id.
+func (r *heartbeatGap) silent(g *state.Group, told silences, now time.Time) (list []*state.Member) {
+	g.EachMember(func(m *state.Member) {
+		if told[m.ID] != nil || r.level(m, now) > speaks {
+			list = append(list, m)
+		}
+	})
+	slices.SortFunc(list, func(a, b *state.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return list
+}
+
+// gap is a member that is silent, or was.
+type gap struct {
+	*state.Member
+	level  silenceLevel
+	now    time.Time
+	others int // that are silent too
+	of     int // members in all
+}
+
+func (r *heartbeatGap) look(w *rules.Watch, g *state.Group, told silences, m *gap) {
+	s := told[m.ID]
+	if s == nil {
+		if muted(g, m.SessionTimeout, w.Now) {
+			return
+		}
+		s = &silence{subject: memberSubject(g, m.Member), name: memberText(m.Member)}
+		told[m.ID] = s
+	}
+	if m.level > speaks {
+		s.calm, s.longest = time.Time{}, max(s.longest, m.silent())
+	} else if s.calm.IsZero() {
+		s.calm, s.level = w.Now, speaks
+	}
+	switch {
+	case m.level > s.level:
+		s.level = m.level
+		w.Report(gapReport(g, m, s))
+	case m.level == speaks && w.Now.Sub(s.calm) >= r.CalmFor:
+		w.Report(heardReport(g, s))
+		delete(told, m.ID)
+	}
+}
+
+// muted says that warder itself may be the reason why nothing was heard for so
+// long.
+func muted(g *state.Group, long time.Duration, now time.Time) bool {
+	return !g.Stalled.IsZero() && now.Sub(g.Stalled) < long || !g.Lost.IsZero() && now.Sub(g.Lost) < long
+}
+
 // level judges the silence of a member now.
 func (r *heartbeatGap) level(m *state.Member, now time.Time) silenceLevel {
-	if m.Expires().IsZero() {
+	expires := m.Expires()
+	if expires.IsZero() {
 		return speaks
 	}
-	gap, session := now.Sub(m.Alive), m.SessionTimeout
-	part := func(share float64) time.Duration { return time.Duration(share * float64(session)) }
+	silent, interval := now.Sub(m.Alive), m.HeartbeatInterval()
+	warn := max(2*interval, part(r.WarnAfter, m.SessionTimeout))
+	if !m.Gone.IsZero() && m.InstanceID == "" || m.Consumer() {
+		warn = 2 * interval // a lost connection, and KIP-848, where the session timeout is not on the wire
+	}
+	// A heartbeat that is a little late is nothing, however short the session.
+	critical := max(3*interval/2, part(r.CriticalAfter, m.SessionTimeout))
 	switch {
-	case gap > session:
+	case silent <= min(warn, critical):
+		return speaks
+	case !m.SessionKnown && !m.Consumer():
+		return quiet // warder came later than the member and does not know more
+	case now.After(expires):
 		return overdue
-	case gap > part(r.CriticalAfter):
+	case silent > critical:
 		return nearlyGone
-	case gap > max(2*m.HeartbeatInterval(), part(r.WarnAfter)):
-		return quiet
 	}
-	return speaks
+	return quiet
 }
 
-// gone ends the story of a member that has left or was removed.
-func (r *heartbeatGap) gone(w *rules.Watch, g *state.Group, s *silence) {
-	w.Report(rules.Report{
-		Subject: s.subject, OwnSubject: true, Resolved: true,
-		Summary: fmt.Sprintf("member %s is no longer in group %s; its partitions went to others", rules.Excerpt(s.subject.Member, 80), groupText(g)),
-	})
-}
-
-func (r *heartbeatGap) report(g *state.Group, m *state.Member, level silenceLevel, subject rules.Subject, now time.Time) rules.Report {
-	gap := now.Sub(m.Alive)
-	left := m.SessionTimeout - gap
-	why, advice := silenceCause(m, now)
-	out := rules.Report{
-		Severity: rules.Warning, Subject: subject, OwnSubject: true, Advice: advice,
-		Evidence: rules.Evidence{
-			{Name: "silent_ms", Value: gap.Milliseconds()},
-			{Name: "session_timeout_ms", Value: m.SessionTimeout.Milliseconds()},
-			{Name: "heartbeat_interval_ms", Value: m.HeartbeatInterval().Milliseconds()},
-			{Name: "time_left_ms", Value: max(left, 0).Milliseconds()},
-			{Name: "connection_lost", Value: !m.Gone.IsZero()},
-			{Name: "cause", Value: why},
-			{Name: "partitions", Value: len(m.Assigned)},
-		},
-	}
-	if level > quiet {
-		out.Severity = rules.Critical
-	}
-	switch {
-	case level == overdue:
-		out.Summary = fmt.Sprintf("member %s of group %s has been silent for %s, longer than its session timeout of %s: the coordinator removes it and the group rebalances",
-			memberText(m), groupText(g), short(gap), short(m.SessionTimeout))
-	case !m.Gone.IsZero() && m.InstanceID != "":
-		out.Summary = fmt.Sprintf("static member %s of group %s has no connection: its %d partitions wait for it for another %s", memberText(m), groupText(g), len(m.Assigned), short(left))
-	case !m.Gone.IsZero():
-		out.Summary = fmt.Sprintf("member %s of group %s lost its connection without leaving: its %d partitions are read by nobody for another %s", memberText(m), groupText(g), len(m.Assigned), short(left))
-	default:
-		out.Summary = fmt.Sprintf("member %s of group %s has sent no heartbeat for %s (usual are %s): it is removed in %s", memberText(m), groupText(g), short(gap), short(m.HeartbeatInterval()), short(left))
-	}
-	return out
-}
-
-// silenceCause says what a silence looks like, and what to do about it.
-func silenceCause(m *state.Member, now time.Time) (why, advice string) {
-	library := m.Client.Library()
-	switch {
-	case !m.Gone.IsZero():
-		return "connection lost", "Look whether the process has ended or was cut off. Closing the consumer on shutdown gives its partitions away at once; static membership (group.instance.id) with a session.timeout.ms longer than a restart keeps them for it."
-	case library == rules.KafkaJS || library == rules.UnknownLibrary && m.Client.SoftwareName == "":
-		return "no heartbeat thread", "This client sends heartbeats between messages: a slow handler delays them. Call heartbeat() in long handlers, work in smaller batches, or raise sessionTimeout."
-	case now.Sub(m.Fetched) > now.Sub(m.Alive)/2 && !m.Fetched.IsZero():
-		return "process stalled", "Fetches stopped with the heartbeats: the whole process stands still or is cut off. Look for garbage collection pauses, CPU throttling of its container, and the network; session.timeout.ms should be longer than the longest pause."
-	}
-	return "heartbeats only", "It still fetches but sends no heartbeats: look at the thread or connection that talks to the coordinator, and for a handler that blocks it."
-}
-
-func memberSubject(g *state.Group, m *state.Member) rules.Subject {
-	s := rules.SubjectOf(m.Client)
-	s.Group, s.Member = g.ID, m.ID
-	return s
-}
-
-func groupText(g *state.Group) string { return rules.Excerpt(g.ID, 80) }
-
-func memberText(m *state.Member) string {
-	if m.InstanceID != "" {
-		return rules.Excerpt(m.InstanceID, 80)
-	}
-	return rules.Excerpt(m.ID, 80)
-}
-
-// short writes a duration for people: whole seconds from ten on, else tenths.
-func short(d time.Duration) string {
-	if d < 10*time.Second {
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
-}
+func part(share float64, of time.Duration) time.Duration { return time.Duration(share * float64(of)) }

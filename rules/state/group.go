@@ -137,8 +137,8 @@ type Group struct {
 	logs       *Logs
 	all        *partitionRoom
 	members    map[string]*Member
-	joining    map[joiningKeyed]rules.JoinRequested // those that are no members yet
-	announced  map[string]bool                      // member ids that the leader was told of
+	joining    map[joiningKeyed]joining // those that are no members yet
+	announced  map[string]bool          // member ids that the leader was told of
 	partitions map[rules.TopicPartition]*GroupPartition
 	order      []*GroupPartition // all of them, by topic and number unless unsorted
 	unsorted   bool

@@ -55,7 +55,6 @@ func (r *Rebalance) blame(c Cause, who *rules.Identity, reason string) (taken bo
 // rejoining takes in that a member, nil for one that is not known, asks to join
 // the round r. begins says that its request is the first that is heard of it.
 func (g *Group) rejoining(r *Rebalance, ev *rules.JoinRequested, m *Member, begins bool) {
-	_, dance := g.joining[joiningKey(ev.Client, ev.MemberID)]
 	if m == nil {
 		if d := g.returns(ev.Client, ev.InstanceID, ev.At); d != nil && d.Cause.failure() {
 			r.comesBack(d, ev.Client)
@@ -64,10 +63,9 @@ func (g *Group) rejoining(r *Rebalance, ev *rules.JoinRequested, m *Member, begi
 	}
 	switch {
 	case m == nil && ev.MemberID != "": // the second half of KIP-394, or warder came later than the member
-	case m == nil && !dance:
+	case m == nil:
 		r.Joined++
 		r.blame(CauseMemberJoined, ev.Client, ev.Reason)
-	case m == nil:
 	case strings.HasPrefix(ev.Reason, reasonSubscription), m.metadata != 0 && m.metadata != ev.Metadata:
 		r.blame(CauseSubscription, ev.Client, ev.Reason)
 	case begins && ev.MemberID == "" && m.InstanceID != "":

@@ -31,7 +31,8 @@ type Departure struct {
 	Joined, At time.Time
 	How        How
 	// Told says that the coordinator itself said so: the member asked to leave,
-	// or was answered that it is no member.
+	// or was answered that it is no member, or the leader was told of a group
+	// without it.
 	Told bool
 	// Reason as the library words it (KIP-800).
 	Reason string
@@ -139,19 +140,8 @@ func (d *Departure) stuck(at time.Time) bool {
 	if d.Client == nil || d.RebalanceTimeout <= 0 {
 		return false
 	}
-	library := d.Client.Library()
-	return library.PollInterval() && d.Behind > leftover(library) &&
+	return d.Client.Library().PollInterval() && d.Behind > 0 &&
 		at.Sub(d.LastProgress) >= time.Duration(pollShare*float64(d.RebalanceTimeout))
-}
-
-// leftover is how many records may be left to read for ever at the end of a log.
-// Of a library that fetches ahead only commits show progress, and the marker of a
-// transaction is never committed: it is no record.
-func leftover(l rules.Library) int64 {
-	if l.FetchesAhead() {
-		return 1
-	}
-	return 0
 }
 
 func (d *Departure) decide(c Cause) {
@@ -285,9 +275,9 @@ func (g *Group) missing(r *Rebalance, m *Member, at time.Time) {
 	e, slow := m.Expires(), time.Duration(sessionShare*float64(m.RebalanceTimeout))
 	switch {
 	case !e.IsZero() && !e.After(at):
-		g.lost(m, CauseSessionExpired, e, r)
+		g.lost(m, CauseSessionExpired, e, r).Told = true
 	case slow > 0 && at.Sub(r.Start) >= slow:
-		g.lost(m, CauseSlowJoin, at, r)
+		g.lost(m, CauseSlowJoin, at, r).Told = true
 	default:
 		r.Left++
 		g.drop(m.ID)

@@ -126,6 +126,11 @@ func (m *Member) Expires() time.Time {
 	return m.Alive.Add(m.SessionTimeout)
 }
 
+// Consumer says that the member speaks the consumer group protocol (KIP-848), in
+// which the coordinator says how often to send heartbeats, and the session timeout
+// is not on the wire.
+func (m *Member) Consumer() bool { return m.interval > 0 }
+
 // Owns says whether a partition is assigned to the member.
 func (m *Member) Owns(p rules.TopicPartition) bool { return slices.Contains(m.Assigned, p) }
 
@@ -139,6 +144,13 @@ type joiningKeyed struct {
 
 func joiningKey(id *rules.Identity, memberID string) joiningKeyed {
 	return joiningKeyed{clientOf(id), memberID}
+}
+
+// joining is what clients asked with one key, the last of them, and how many wait
+// for an answer.
+type joining struct {
+	rules.JoinRequested
+	waiting int
 }
 
 // maxJoining bounds the clients that wait for their first answer.
@@ -159,11 +171,30 @@ func (g *Group) joinRequested(ev *rules.JoinRequested) {
 		return
 	}
 	if g.joining == nil {
-		g.joining = map[joiningKeyed]rules.JoinRequested{}
+		g.joining = map[joiningKeyed]joining{}
 	}
-	if len(g.joining) < maxJoining {
-		g.joining[joiningKey(ev.Client, ev.MemberID)] = *ev
+	if key := joiningKey(ev.Client, ev.MemberID); len(g.joining) < maxJoining {
+		g.joining[key] = joining{*ev, g.joining[key].waiting + 1}
 	}
+}
+
+// answered gives what a client asked that is answered now.
+func (g *Group) answered(ev *rules.Joined) (asked rules.JoinRequested, ok bool) {
+	key := joiningKey(ev.Client, ev.RequestedID)
+	j, ok := g.joining[key]
+	switch {
+	case !ok:
+		return asked, false
+	case j.waiting > 1:
+		j.waiting--
+		g.joining[key] = j
+	default:
+		delete(g.joining, key)
+	}
+	if ev.ErrorCode == errMemberIDRequired { // it comes back with the id that it was given
+		g.joining[joiningKey(ev.Client, ev.MemberID)] = joining{j.JoinRequested, 0}
+	}
+	return j.JoinRequested, true
 }
 
 // known gives a member by its id, or by its group.instance.id.
@@ -197,12 +228,7 @@ func (g *Group) joined(ev *rules.Joined) {
 	if m != nil {
 		m.Waiting = time.Time{}
 	}
-	key := joiningKey(ev.Client, ev.RequestedID)
-	asked, isNew := g.joining[key]
-	delete(g.joining, key)
-	if ev.ErrorCode == errMemberIDRequired && isNew { // it comes back with the id that it was given
-		g.joining[joiningKey(ev.Client, ev.MemberID)] = asked
-	}
+	asked, isNew := g.answered(ev)
 	if ev.ErrorCode != 0 {
 		g.refused(ev.ErrorCode, rules.Membership{MemberID: ev.RequestedID, InstanceID: ev.InstanceID}, ev.Client, ev.At)
 		return

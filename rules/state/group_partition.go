@@ -152,8 +152,14 @@ func (p *GroupPartition) Lag() (int64, bool) {
 
 // Behind gives the partition of a member in which most is left to read, and how
 // much; 0 when it is at the end of all of them, or nothing is known. Where nothing
-// was committed it counts from where the member fetches.
+// was committed it counts from where the member fetches. Of a library that fetches
+// ahead only commits show progress, and the marker that ends a transaction is never
+// committed: one record alone is nothing there.
 func (g *Group) Behind(m *Member) (most rules.TopicPartition, records int64) {
+	floor := int64(0)
+	if m.Client.Library().FetchesAhead() {
+		floor = 1
+	}
 	for _, tp := range m.Assigned {
 		p := g.partitions[tp]
 		if p == nil {
@@ -163,7 +169,7 @@ func (g *Group) Behind(m *Member) (most rules.TopicPartition, records int64) {
 		if end, known := p.End(); !ok && known && p.Position >= 0 {
 			left = end - p.Position
 		}
-		if left > records {
+		if left > max(records, floor) {
 			most, records = tp, left
 		}
 	}

@@ -262,6 +262,9 @@ func (g *Group) census(ev *rules.Joined) {
 			g.missing(r, m, ev.At)
 		}
 	}
+	for _, d := range g.departures { // the leader was told of a group without them
+		d.Told = d.Told || d.round == r && !now[d.MemberID]
+	}
 	g.announced = now
 	g.Announced = len(ev.Members)
 }

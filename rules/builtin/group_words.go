@@ -1,0 +1,111 @@
+package builtin
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"warder/rules"
+	"warder/rules/state"
+)
+
+// Words that the rules about groups share.
+
+// memberSubject names a member, its client and its group.
+func memberSubject(g *state.Group, m *state.Member) rules.Subject {
+	s := rules.SubjectOf(m.Client)
+	s.Group, s.Member = g.ID, m.ID
+	return s
+}
+
+// goneSubject is memberSubject of one that is a member no longer.
+func goneSubject(g *state.Group, d *state.Departure) rules.Subject {
+	s := rules.SubjectOf(d.Client)
+	s.Group, s.Member = g.ID, d.MemberID
+	return s
+}
+
+func groupText(g *state.Group) string { return rules.Excerpt(g.ID, 80) }
+
+// memberText names a member by its group.instance.id, which people chose, or by its
+// member id.
+func memberText(m *state.Member) string { return idText(m.ID, m.InstanceID) }
+
+func idText(memberID, instanceID string) string {
+	if instanceID != "" {
+		return rules.Excerpt(instanceID, 80)
+	}
+	return rules.Excerpt(memberID, 80)
+}
+
+// short writes a duration for people: in whole seconds from ten on, else in
+// tenths.
+func short(d time.Duration) string {
+	if d < 10*time.Second {
+		return spaced(d.Round(100 * time.Millisecond))
+	}
+	return spaced(d.Round(time.Second))
+}
+
+// spaced is 2m10s written as 2 min 10 s.
+func spaced(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
+	}
+	var parts []string
+	for _, unit := range []struct {
+		long time.Duration
+		name string
+	}{{time.Hour, " h"}, {time.Minute, " min"}, {time.Second, " s"}} {
+		if n := d / unit.long; n > 0 {
+			parts = append(parts, strconv.Itoa(int(n))+unit.name)
+			d -= n * unit.long
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// many counts things: 1 partition, 3 partitions.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
+}
+
+// milliseconds is a setting as people configure it: 300 s are 300000.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// setting is the name of a setting as a library writes it.
+func setting(l rules.Library, kafka string) string {
+	names := map[rules.Library]map[string]string{
+		rules.KafkaPython: {
+			"session.timeout.ms": "session_timeout_ms", "heartbeat.interval.ms": "heartbeat_interval_ms", "group.instance.id": "group_instance_id",
+			"max.poll.interval.ms": "max_poll_interval_ms", "max.poll.records": "max_poll_records",
+		},
+		rules.KafkaJS: {"session.timeout.ms": "sessionTimeout", "heartbeat.interval.ms": "heartbeatInterval"},
+		rules.Sarama:  {"session.timeout.ms": "Consumer.Group.Session.Timeout", "heartbeat.interval.ms": "Consumer.Group.Heartbeat.Interval", "group.instance.id": "Consumer.Group.InstanceId"},
+		rules.FranzGo: {"session.timeout.ms": "kgo.SessionTimeout", "heartbeat.interval.ms": "kgo.HeartbeatInterval", "group.instance.id": "kgo.InstanceID"},
+		rules.KafkaGo: {"session.timeout.ms": "SessionTimeout", "heartbeat.interval.ms": "HeartbeatInterval"},
+	}
+	if name := names[l][kafka]; name != "" {
+		return name
+	}
+	return kafka
+}
+
+// departureOf gives the last departure of a member, nil when none is remembered.
+func departureOf(g *state.Group, id string) *state.Departure {
+	for _, d := range slices.Backward(g.Departures()) {
+		if d.MemberID == id {
+			return d
+		}
+	}
+	return nil
+}
+
+// sortedKeys gives the keys of a map in order: what is reported must not depend on
+// the order of a map.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
