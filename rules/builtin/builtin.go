@@ -29,6 +29,7 @@ func Specs() []rules.Spec {
 		keyDriftSpec(),
 		partitionerMixSpec(),
 		partitionCountChangeSpec(),
+		pollGapSpec(),
 		hotPartitionSpec(),
 		retentionLossSpec(),
 		offsetResetSpec(),

@@ -1,0 +1,95 @@
+package builtin
+
+import (
+	"time"
+
+	"warder/rules"
+	"warder/rules/state"
+)
+
+// pollGapOf is how long a member has shown no sign of a poll.
+type pollGapOf struct {
+	level pollLevel
+	// since the last sign, or since events were lost.
+	since time.Time
+	long  time.Duration
+	limit time.Duration // max.poll.interval.ms, or what stands for it
+	// heard says that limit is the member's own.
+	heard bool
+	// survived says that it has not left although it is long past its limit,
+	// as it would if it did not poll.
+	survived  bool
+	partition rules.TopicPartition // with most left to read
+	behind    int64
+}
+
+// gapOf judges a member now. It is silent about those of whom too little is known,
+// that have nothing to read, wait in the coordinator, or send no heartbeats: that
+// is heartbeat-gap's business, except for static members, see stopped.
+func (r *pollGap) gapOf(m *state.Member, g *state.Group, now time.Time) (gap pollGapOf) {
+	library := m.Client.Library()
+	gap.limit, gap.since = r.StuckAfter, m.Progress
+	if library.PollInterval() && m.RebalanceTimeout > 0 {
+		gap.limit, gap.heard = m.RebalanceTimeout, true
+	}
+	if g.Lost.After(gap.since) {
+		gap.since = g.Lost // it may have polled before
+	}
+	gap.long = now.Sub(gap.since)
+	if gap.long <= part(r.WarnAfter, gap.limit) || !m.Waiting.IsZero() {
+		return gap
+	}
+	if gap.partition, gap.behind = g.Behind(m); gap.behind == 0 || !shows(m, g, gap.limit) {
+		return gap
+	}
+	heartbeat := m.HeartbeatInterval()
+	switch {
+	case m.InstanceID != "" && gap.heard && !m.Consumer() && stopped(m, gap.limit, now):
+		gap.level = tooLate
+	case now.Sub(m.Alive) > 2*heartbeat:
+		return gap
+	case gap.long > part(r.CriticalAfter, gap.limit) && (gap.heard || !library.PollInterval()):
+		gap.level = nearlyTooLate
+	default:
+		gap.level = late
+	}
+	// It leaves within a heartbeat or two of its limit.
+	gap.survived = gap.heard && gap.level < tooLate && gap.long > gap.limit+2*heartbeat+time.Second
+	return gap
+}
+
+// stopped says that a static member has sent no heartbeats since it reached its
+// max.poll.interval.ms: Java leaves the group only for dynamic members
+// (AbstractCoordinator.shouldSendLeaveGroupRequest).
+func stopped(m *state.Member, limit time.Duration, now time.Time) bool {
+	return m.Alive.Sub(m.Progress) >= part(0.9, limit) && now.Sub(m.Alive) > 2*m.HeartbeatInterval()
+}
+
+// shows says whether a poll of the member would have been seen. Of libraries that
+// fetch ahead only commits show it, so these must have come regularly before, a few
+// times within the limit.
+func shows(m *state.Member, g *state.Group, limit time.Duration) bool {
+	library := m.Client.Library()
+	if !library.FetchesAhead() && m.Fetched.After(m.AssignedAt) {
+		return true
+	}
+	regular := false
+	for _, tp := range m.Assigned {
+		if p := g.Partition(tp); p != nil {
+			commits := p.Commits()
+			if longest, n := longestBetween(commits); n >= 3 && longest <= limit/4 {
+				regular = true
+			}
+		}
+	}
+	return regular
+}
+
+// longestBetween gives the longest time between two commits, and how many there
+// are.
+func longestBetween(commits []state.Commit) (longest time.Duration, n int) {
+	for i := 1; i < len(commits); i++ {
+		longest = max(longest, commits[i].At.Sub(commits[i-1].At))
+	}
+	return longest, len(commits)
+}
