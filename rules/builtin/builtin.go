@@ -30,6 +30,7 @@ func Specs() []rules.Spec {
 		partitionerMixSpec(),
 		partitionCountChangeSpec(),
 		pollGapSpec(),
+		rebalanceStormSpec(),
 		hotPartitionSpec(),
 		retentionLossSpec(),
 		offsetResetSpec(),
