@@ -55,13 +55,14 @@ func spaced(d time.Duration) string {
 		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 	}
 	var parts []string
+	seconds := int(d / time.Second)
 	for _, unit := range []struct {
-		long time.Duration
-		name string
-	}{{time.Hour, " h"}, {time.Minute, " min"}, {time.Second, " s"}} {
-		if n := d / unit.long; n > 0 {
-			parts = append(parts, strconv.Itoa(int(n))+unit.name)
-			d -= n * unit.long
+		seconds int
+		name    string
+	}{{3600, " h"}, {60, " min"}, {1, " s"}} {
+		if n := seconds / unit.seconds; n > 0 {
+			parts = append(parts, strconv.Itoa(n)+unit.name)
+			seconds -= n * unit.seconds
 		}
 	}
 	return strings.Join(parts, " ")

@@ -169,12 +169,12 @@ func heardReport(g *state.Group, s *silence) rules.Report {
 // under another id.
 func goneReport(g *state.Group, id string, s *silence) rules.Report {
 	out := rules.Report{Severity: rules.Info, Subject: s.subject, OwnSubject: true, Resolved: true}
-	kind, group := "gone", groupText(g)
-	d := departureOf(g, id)
+	var kind string
+	group, d := groupText(g), departureOf(g, id)
 	switch {
 	case d == nil:
-		out.Summary = fmt.Sprintf("member %s of group %s is back as another member, or its place was given to another process", s.name, group)
 		kind = "replaced"
+		out.Summary = fmt.Sprintf("member %s of group %s is back as another member, or its place was given to another process", s.name, group)
 	case d.How == state.Expired:
 		kind = "removed"
 		out.Severity = rules.Critical

@@ -27,16 +27,23 @@ type pollGapOf struct {
 // that have nothing to read, wait in the coordinator, or send no heartbeats: that
 // is heartbeat-gap's business, except for static members, see stopped.
 func (r *pollGap) gapOf(m *state.Member, g *state.Group, now time.Time) (gap pollGapOf) {
-	library := m.Client.Library()
 	gap.limit, gap.since = r.StuckAfter, m.Progress
-	if library.PollInterval() && m.RebalanceTimeout > 0 {
-		gap.limit, gap.heard = m.RebalanceTimeout, true
-	}
 	if g.Lost.After(gap.since) {
 		gap.since = g.Lost // it may have polled before
 	}
 	gap.long = now.Sub(gap.since)
-	if gap.long <= part(r.WarnAfter, gap.limit) || !m.Waiting.IsZero() {
+	least := r.StuckAfter
+	if m.RebalanceTimeout > 0 {
+		least = min(least, m.RebalanceTimeout)
+	}
+	if gap.long <= part(r.WarnAfter, least) || !m.Waiting.IsZero() {
+		return gap // as nearly all, without a look at the library
+	}
+	library := m.Client.Library()
+	if library.PollInterval() && m.RebalanceTimeout > 0 {
+		gap.limit, gap.heard = m.RebalanceTimeout, true
+	}
+	if gap.long <= part(r.WarnAfter, gap.limit) {
 		return gap
 	}
 	if gap.partition, gap.behind = g.Behind(m); gap.behind == 0 || !shows(m, g, gap.limit) {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -318,8 +319,7 @@ func (g *Group) fenced(who rules.Membership, client *rules.Identity, at time.Tim
 
 // returns gives the departure of the client that comes to join, if it left lately.
 func (g *Group) returns(client *rules.Identity, instance string, at time.Time) *Departure {
-	for i := len(g.departures) - 1; i >= 0; i-- {
-		d := g.departures[i]
+	for _, d := range slices.Backward(g.departures) {
 		if !d.Returned.IsZero() || d.How == Fenced || at.Sub(d.At) > returnPatience || d.InstanceID != instance {
 			continue
 		}
@@ -338,8 +338,7 @@ func (g *Group) returns(client *rules.Identity, instance string, at time.Time) *
 
 // identified notes the member id under which a client came back.
 func (g *Group) identified(m *Member) {
-	for i := len(g.departures) - 1; i >= 0; i-- {
-		d := g.departures[i]
+	for _, d := range slices.Backward(g.departures) {
 		if d.Returned.IsZero() || d.ReturnedID != "" || d.InstanceID != m.InstanceID {
 			continue
 		}
