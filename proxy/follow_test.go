@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"warder/proxy/embedded"
 	"warder/rules"
+	"warder/rules/state"
 )
 
 // listening is a rule that writes down the events of one kind of key.
@@ -195,6 +197,56 @@ func TestMemberThatLeftIsNotMissed(t *testing.T) {
 		if gone.Left != (gone.MemberID == synced.MemberID) {
 			t.Errorf("%+v", gone)
 		}
+	}
+}
+
+// groupOf is the model of the group by what was heard so far.
+func groupOf(l *listening) *state.Group {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g, _ := state.NewGroups(state.NewLogs(0)).New("billing", time.Now()).(*state.Group)
+	for _, ev := range l.all {
+		g.Apply(ev)
+	}
+	return g
+}
+
+// rebalancesOf writes down those that are over, by cause; the second halves of
+// cooperative changes in parentheses.
+func rebalancesOf(g *state.Group) string {
+	var list []string
+	for _, r := range g.Rebalances() {
+		text := r.Cause.String()
+		if r.Followup {
+			text = "(" + text + ")"
+		}
+		if !r.Open() {
+			list = append(list, text)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// What the model of a group makes of real consumers: one that is alone, another that
+// comes and takes half of the partitions in two steps, and leaves.
+func TestModelFollowsRealConsumers(t *testing.T) {
+	r, l := groupRig(t)
+	first := consumer(t, r, "billing-1")
+	defer first.Close()
+	expect := func(what, want string) {
+		t.Helper()
+		eventually(t, what+": "+want, func() bool { return rebalancesOf(groupOf(l)) == want })
+	}
+	expect("the first member", "member-joined")
+	second := consumer(t, r, "billing-2")
+	expect("the second", "member-joined member-joined (unknown)")
+	if g := groupOf(l); g.Members() != 2 || g.Partial() || g.Rebalances()[2].Moved != 1 || g.Rebalances()[1].Joined != 1 {
+		t.Errorf("%+v, last %+v", g, g.Rebalances()[2])
+	}
+	second.Close()
+	expect("it leaves", "member-joined member-joined (unknown) member-left")
+	if g := groupOf(l); g.Members() != 1 || len(g.Departures()) != 1 || g.Departures()[0].Reason == "" {
+		t.Errorf("%+v", g.Departures())
 	}
 }
 

@@ -198,7 +198,7 @@ func (r *pollGap) departures(w *rules.Watch, g *state.Group, told *pollStories) 
 		known[key] = true
 		s := told.members[d.MemberID]
 		switch {
-		case !told.told[key] && w.Now.Sub(d.At) <= max(tellWithin, d.SessionTimeout):
+		case !told.told[key] && w.Now.Sub(d.At) <= max(tellWithin, 2*d.SessionTimeout+time.Second):
 			if s == nil {
 				s = &pollStory{subject: goneSubject(g, d), name: idText(d.MemberID, d.InstanceID), library: d.Client.Library()}
 				told.members[d.MemberID] = s
