@@ -34,7 +34,7 @@ func (r *stuckPartition) lookAtEmpty(w *rules.Watch, g *state.Group, e *emptines
 	}
 	e.told, e.toldAt = true, w.Now
 	severity, how := rules.Warning, "since its last member left"
-	if list := g.Rebalances(); len(list) > 0 && list[len(list)-1].Cause == state.CauseSessionExpired {
+	if list := g.Departures(); len(list) > 0 && list[len(list)-1].How == state.Expired {
 		severity, how = rules.Critical, "since its last member was lost without a word"
 	}
 	w.Report(rules.Report{

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -284,12 +285,20 @@ func (g *Group) memberGone(ev *rules.MemberGone) {
 // expireMembers removes members whose session must have run out: nobody told
 // us, but the coordinator has removed them.
 func (g *Group) expireMembers(now time.Time) {
+	var over []*Member
 	for _, m := range g.members {
 		// Once more the timeout: the coordinator's clock and ours may differ,
 		// and an answer may be on its way.
 		if at := m.Expires(); !at.IsZero() && now.Sub(at) > m.SessionTimeout {
-			g.lost(m, CauseSessionExpired, at, g.roundOf(at, now))
+			over = append(over, m)
 		}
+	}
+	slices.SortFunc(over, func(a, b *Member) int {
+		return cmp.Or(a.Expires().Compare(b.Expires()), cmp.Compare(a.ID, b.ID))
+	})
+	for _, m := range over {
+		at := m.Expires()
+		g.lost(m, CauseSessionExpired, at, g.roundOf(at, now))
 	}
 	for key, ev := range g.joining {
 		if now.Sub(ev.At) > joinPatience {

@@ -257,8 +257,8 @@ func (g *Group) census(ev *rules.Joined) {
 			r.blame(CauseMemberJoined, nil, "")
 		}
 	}
-	for id, m := range g.members {
-		if !now[id] && m.Waiting.IsZero() && m.generation < ev.Generation {
+	for _, m := range g.memberList() {
+		if !now[m.ID] && m.Waiting.IsZero() && m.generation < ev.Generation {
 			g.missing(r, m, ev.At)
 		}
 	}

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -355,5 +356,26 @@ func TestConsumerProtocolHeardLate(t *testing.T) {
 	s.want("")
 	if s.group.Generation != 7 || !s.group.Member("m2").Joined.IsZero() {
 		t.Errorf("%+v", s.group)
+	}
+}
+
+// TestMembersAreLostInOrder has all but one fall silent at once: the order of what
+// is told must not depend on a map's.
+func TestMembersAreLostInOrder(t *testing.T) {
+	for range 20 {
+		s := newGroupStory(t)
+		s.join("range", "m1", "m2", "m3", "m4", "m5", "m6")
+		s.sync(map[string][]int32{"m1": {0}, "m2": {1}, "m3": {2}, "m4": {3}, "m5": {4}, "m6": {5}})
+		for range 30 {
+			s.wait(time.Second)
+			s.beat(0, "m6")
+		}
+		var order []string
+		for _, d := range s.group.Departures() {
+			order = append(order, d.MemberID)
+		}
+		if want := []string{"m1", "m2", "m3", "m4", "m5"}; !slices.Equal(order, want) {
+			t.Fatalf("lost in the order %v", order)
+		}
 	}
 }
