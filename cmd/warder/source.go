@@ -19,6 +19,8 @@ func (w *instance) source(cfg *configs.Config) admin.Source {
 		Brokers:  func() any { return w.proxy.Brokers() },
 		Topics:   func() any { return w.topics.Export() },
 		Topic:    func(name string) (any, bool) { t, ok := w.topics.ByName([]byte(name)); return t, ok },
+		Groups:   func() any { return w.groups(time.Now()) },
+		Group:    func(name string) (any, bool, error) { return w.group(name, time.Now()) },
 		Config: func() any {
 			c, _, _ := w.live.get()
 			return c.Effective()

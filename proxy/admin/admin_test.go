@@ -19,6 +19,7 @@ import (
 	"warder/proxy/admin"
 	"warder/rules"
 	"warder/rules/sink"
+	"warder/rules/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -117,6 +118,15 @@ func source() admin.Source {
 		Topic: func(name string) (any, bool) {
 			return map[string]string{"name": name}, name == "users"
 		},
+		Groups: func() any {
+			return state.GroupList{Groups: []state.GroupLine{{ID: "billing", Protocol: "classic", Members: 2, Partitions: 3, Lag: 7}}, Partial: true, Note: "some are missing"}
+		},
+		Group: func(name string) (any, bool, error) {
+			if name == "busy" {
+				return nil, false, errors.New("too busy to say")
+			}
+			return map[string]string{"id": name}, name == "team/billing", nil
+		},
 		Config: func() any { return map[string]any{"upstream": map[string]any{"name": "prod"}} },
 		Reload: func(context.Context) (any, error) { return map[string]bool{"changed": true}, nil },
 	}
@@ -125,22 +135,26 @@ func source() admin.Source {
 func TestPathsAnswerJSON(t *testing.T) {
 	base := serve(t, admin.Options{Source: source()})
 	for path, want := range map[string]string{
-		"/healthz":              `{"status":"ok"}`,
-		"/readyz":               `{"status":"ok","checks":[{"name":"listeners","status":"ok"}]}`,
-		"/api/v1/clients":       `{"clients":[{"client_id":"profile-svc"}]}`,
-		"/api/v1/brokers":       `{"brokers":[]}`,
-		"/api/v1/topics":        `{"topics":[]}`,
-		"/api/v1/topics/users":  `{"name":"users"}`,
-		"/api/v1/config":        `{"upstream":{"name":"prod"}}`,
-		"/api/v1/groups":        `{"groups":[],"note":"this version of warder does not follow consumer groups yet"}`,
-		"POST /api/v1/reload":   `{"changed":true}`,
-		"404 /api/v1/topics/x":  `{"error":"topic x is not known: no client has asked for it through this proxy yet"}`,
-		"404 /api/v1/groups/g":  `{"error":"this version of warder does not follow consumer groups yet"}`,
-		"404 /nowhere":          `{"error":"no such path; GET / lists them"}`,
-		"404 /debug/pprof/":     `{"error":"no such path; GET / lists them"}`,
-		"405 /api/v1/reload":    `{"error":"this path wants POST"}`,
-		"405 POST /readyz":      `{"error":"this path wants GET"}`,
-		"400 /api/v1/topics?x=": `{"error":"unknown parameter \"x\": this path takes none"}`,
+		"/healthz":                      `{"status":"ok"}`,
+		"/readyz":                       `{"status":"ok","checks":[{"name":"listeners","status":"ok"}]}`,
+		"/api/v1/clients":               `{"clients":[{"client_id":"profile-svc"}]}`,
+		"/api/v1/brokers":               `{"brokers":[]}`,
+		"/api/v1/topics":                `{"topics":[]}`,
+		"/api/v1/topics/users":          `{"name":"users"}`,
+		"/api/v1/config":                `{"upstream":{"name":"prod"}}`,
+		"/api/v1/groups":                `{"groups":[{"id":"billing","protocol":"classic","members":2,"partitions":3,"lag":7,"partial":false,"learning":false}],"partial":true,"note":"some are missing"}`,
+		"POST /api/v1/reload":           `{"changed":true}`,
+		"404 /api/v1/topics/x":          `{"error":"topic x is not known: no client has asked for it through this proxy yet"}`,
+		"/api/v1/groups/team%2Fbilling": `{"id":"team/billing"}`,
+		"/api/v1/groups/team/billing":   `{"id":"team/billing"}`,
+		"404 /api/v1/groups/g":          `{"error":"group g was never seen through this warder; /api/v1/groups lists those that were"}`,
+		"503 /api/v1/groups/busy":       `{"error":"too busy to say"}`,
+		"400 /api/v1/groups?x=":         `{"error":"unknown parameter \"x\": this path takes none"}`,
+		"404 /nowhere":                  `{"error":"no such path; GET / lists them"}`,
+		"404 /debug/pprof/":             `{"error":"no such path; GET / lists them"}`,
+		"405 /api/v1/reload":            `{"error":"this path wants POST"}`,
+		"405 POST /readyz":              `{"error":"this path wants GET"}`,
+		"400 /api/v1/topics?x=":         `{"error":"unknown parameter \"x\": this path takes none"}`,
 	} {
 		t.Run(path, func(t *testing.T) {
 			status, method := http.StatusOK, http.MethodGet
@@ -155,6 +169,8 @@ func TestPathsAnswerJSON(t *testing.T) {
 					status = 404
 				case "405":
 					status = 405
+				case "503":
+					status = 503
 				}
 			}
 			a := do(t, method, base+fields[len(fields)-1])
@@ -229,7 +245,7 @@ func TestRefusedReloadKeepsItsReason(t *testing.T) {
 
 func TestAbsentSourcesAnswerWithASentence(t *testing.T) {
 	base := serve(t, admin.Options{})
-	for _, p := range []string{"findings", "findings/stream", "clients", "brokers", "topics", "topics/x", "config", "tap"} {
+	for _, p := range []string{"findings", "findings/stream", "clients", "brokers", "topics", "topics/x", "groups", "groups/x", "config", "tap"} {
 		if a := get(t, base+"/api/v1/"+p); a.status != 404 || !strings.Contains(a.body, "there is no ") {
 			t.Errorf("%s: %d %s", p, a.status, a.body)
 		}

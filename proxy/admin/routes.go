@@ -25,7 +25,7 @@ func Endpoints() []Endpoint {
 		{"GET", "/api/v1/clients", "client connections"},
 		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},
 		{"GET", "/api/v1/topics", "topics known; /api/v1/topics/NAME for one"},
-		{"GET", "/api/v1/groups", "consumer groups"},
+		{"GET", "/api/v1/groups", "consumer groups in short; /api/v1/groups/NAME for all that is known of one"},
 		{"GET", "/api/v1/config", "effective configuration without secrets"},
 		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client= "},
 		{"POST", "/api/v1/reload", "read the configuration again"},
@@ -45,8 +45,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/brokers", s.list("brokers", src.Brokers))
 	mux.HandleFunc("GET /api/v1/topics", s.list("topics", src.Topics))
 	mux.HandleFunc("GET /api/v1/topics/{name}", s.topic)
-	mux.HandleFunc("GET /api/v1/groups", groups)
-	mux.HandleFunc("GET /api/v1/groups/{name}", groups)
+	mux.HandleFunc("GET /api/v1/groups", s.groups)
+	mux.HandleFunc("GET /api/v1/groups/{name...}", s.group)
 	mux.HandleFunc("GET /api/v1/config", s.config)
 	mux.HandleFunc("GET /api/v1/tap", s.tap)
 	mux.HandleFunc("POST /api/v1/reload", s.reload)

@@ -15,12 +15,16 @@ type Source struct {
 	Ready func() []Check
 	// Findings keeps what was found and streams what comes; nil answers 404 as well.
 	Findings *sink.Ring
-	Clients  func() any                         // list: one object per client connection
-	Brokers  func() any                         // list: one object per broker
-	Topics   func() any                         // list: one object per known topic
-	Topic    func(name string) (any, bool)      // the object of one topic; false when it is not known
-	Config   func() any                         // effective configuration, secrets removed
-	Reload   func(context.Context) (any, error) // reads the configuration again; the value says what changed
+	Clients  func() any                    // list: one object per client connection
+	Brokers  func() any                    // list: one object per broker
+	Topics   func() any                    // list: one object per known topic
+	Topic    func(name string) (any, bool) // the object of one topic; false when it is not known
+	// Groups lists the groups with what is missing from the list; Group gives one,
+	// false when it is not known, an error when that cannot be said now.
+	Groups func() any
+	Group  func(name string) (v any, known bool, err error)
+	Config func() any                         // effective configuration, secrets removed
+	Reload func(context.Context) (any, error) // reads the configuration again; the value says what changed
 }
 
 // Info is the state in short, for the page.

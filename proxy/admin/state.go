@@ -69,17 +69,35 @@ func (s *Server) topic(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, t)
 }
 
-// groups says what is so: group state is not tracked by this version.
-func groups(w http.ResponseWriter, r *http.Request) {
-	const note = "this version of warder does not follow consumer groups yet"
-	if r.PathValue("name") != "" {
-		refuse(w, http.StatusNotFound, note)
+// groups answers with the list as the source makes it, {"groups": [...], "partial": false}.
+func (s *Server) groups(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Source.Groups == nil {
+		absent(w, "groups")
 		return
 	}
-	respond(w, http.StatusOK, struct {
-		Groups []any  `json:"groups"`
-		Note   string `json:"note"`
-	}{[]any{}, note})
+	if _, err := query(r); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	respond(w, http.StatusOK, s.opts.Source.Groups())
+}
+
+// group answers with one group. Its name may hold slashes.
+func (s *Server) group(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if s.opts.Source.Group == nil {
+		absent(w, "groups")
+		return
+	}
+	g, known, err := s.opts.Source.Group(name)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+	case !known:
+		refuse(w, http.StatusNotFound, "group "+name+" was never seen through this warder; /api/v1/groups lists those that were")
+	default:
+		respond(w, http.StatusOK, g)
+	}
 }
 
 func (s *Server) config(w http.ResponseWriter, _ *http.Request) {

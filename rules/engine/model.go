@@ -85,16 +85,17 @@ func (s *shard) tickModels(now time.Time) {
 }
 
 // View calls f with the model of a key, in the goroutine that owns it, and
-// reports whether there is one and it could be asked: it is not when events are
-// waiting up to the limit of the queue. f must be quick and keep nothing.
-func (e *Engine) View(by rules.KeyKind, key string, f func(rules.ModelState)) bool {
-	s, found := e.shardOf(by, key), false
-	asked := s.look(func() {
+// reports whether there is one. asked is false when nobody could say in time,
+// because events are waiting up to the limit of the queue. f must be quick and keep
+// nothing.
+func (e *Engine) View(by rules.KeyKind, key string, f func(rules.ModelState)) (found, asked bool) {
+	s := e.shardOf(by, key)
+	asked = s.look(func() {
 		if m := s.modelOf(by, key); m != nil {
 			found = s.guard(modelName, func() { f(m) })
 		}
 	})
-	return asked && found
+	return found, asked
 }
 
 // ViewAll calls f with every model of a kind of key, shard by shard in the

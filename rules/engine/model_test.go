@@ -75,11 +75,11 @@ func TestModelIsToldFirstAndSharedByKey(t *testing.T) {
 		t.Errorf("%v", seen)
 	}
 	events := 0
-	if !b.View(rules.ByGroup, "a", func(m rules.ModelState) { events = m.(*counter).events }) || events != 2 {
+	if found, _ := b.View(rules.ByGroup, "a", func(m rules.ModelState) { events = m.(*counter).events }); !found || events != 2 {
 		t.Errorf("%d events", events)
 	}
-	if b.View(rules.ByGroup, "c", func(rules.ModelState) {}) {
-		t.Error("there is no group c")
+	if found, asked := b.View(rules.ByGroup, "c", func(rules.ModelState) {}); found || !asked {
+		t.Errorf("there is no group c: %v, asked %v", found, asked)
 	}
 	groups := 0
 	if !b.ViewAll(rules.ByGroup, func(string, rules.ModelState) { groups++ }) || groups != 2 {
@@ -95,7 +95,7 @@ func TestModelThatIsDoneTakesTheStatesAlong(t *testing.T) {
 	b.Emit(beat("b", 0, epoch.Add(time.Minute)))
 	seen = nil
 	b.Tick(epoch.Add(time.Minute))
-	if fmt.Sprint(seen) != "[tick b]" || b.View(rules.ByGroup, "a", func(rules.ModelState) {}) {
+	if found, _ := b.View(rules.ByGroup, "a", func(rules.ModelState) {}); found || fmt.Sprint(seen) != "[tick b]" {
 		t.Errorf("%v", seen)
 	}
 }
@@ -107,7 +107,7 @@ func TestModelThatPanicsIsForgotten(t *testing.T) {
 	}
 	b.Emit(beat("a", 0, epoch))
 	b.Emit(beat("a", 99, epoch))
-	if b.counts["panic model"] != 1 || b.View(rules.ByGroup, "a", func(rules.ModelState) {}) {
+	if found, _ := b.View(rules.ByGroup, "a", func(rules.ModelState) {}); found || b.counts["panic model"] != 1 {
 		t.Errorf("counted %v", b.counts)
 	}
 }

@@ -228,6 +228,15 @@ func TestMoves(t *testing.T) {
 		"deleted": {func(s *groupStory) {
 			s.group.Apply(rules.OffsetsDeleted{At: s.now, Client: client("m9"), Group: "g"})
 		}, "deleted 100→100 (0) "},
+		"expired": {func(s *groupStory) {
+			s.wait(6 * time.Second)
+			for range 2 { // each member asks
+				s.group.Apply(rules.OffsetsFetched{At: s.now, Group: "g", Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: -1}}})
+			}
+		}, "expired 100→100 (0) "},
+		"an answer that was overtaken by a commit": {func(s *groupStory) {
+			s.group.Apply(rules.OffsetsFetched{At: s.now, Group: "g", Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: -1}}})
+		}, ""},
 		"refused": {func(s *groupStory) {
 			s.group.Apply(rules.Committed{At: s.now, Client: client("m1"), Membership: s.membership("m1"), Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: 3, ErrorCode: 22}}})
 		}, ""},
