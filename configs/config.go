@@ -157,9 +157,9 @@ type Pyroscope struct {
 
 // Metrics bounds the metrics page.
 type Metrics struct {
-	// Most label combinations kept per metric family whose labels come from traffic (topics,
-	// groups, client ids); the rest is summed under `other`. No family of this version has such
-	// labels, so it has no effect yet. 100-1000000.
+	// Most label combinations shown per metric family whose labels come from traffic (groups and
+	// their partitions): those that lag or rebalance most; the rest is summed under the group
+	// `other`. 100-1000000.
 	MaxSeries int `yaml:"max_series" min:"100" max:"1000000"`
 }
 

@@ -43,9 +43,6 @@ func (v *validator) all() {
 	v.ruleNames()
 	v.suppressions()
 	v.sinks()
-	if path := "metrics.max_series"; v.given(path) {
-		v.warn(path, "%s has no effect in this version of warder", path)
-	}
 	if v.config.Record != nil {
 		v.fail("record", "recordings are not available in this version of warder; remove the key")
 	}

@@ -36,8 +36,10 @@ type storeCollector struct {
 	evicted *prometheus.Desc
 }
 
-// Observe shows the stores of e from now on.
-func (m *Metrics) Observe(e *engine.Engine) {
+// Observe shows the stores of e from now on, and its groups in at most maxSeries
+// series of each family.
+func (m *Metrics) Observe(e *engine.Engine, maxSeries int) {
+	m.groups.source.Store(&groupSource{e, maxSeries})
 	m.Registry.MustRegister(&storeCollector{
 		stores:  e.Stores,
 		entries: prometheus.NewDesc("warder_state_entries", "Entries held, by store.", []string{"store"}, nil),

@@ -12,8 +12,9 @@ import (
 )
 
 // Metrics holds every metric of warder, on a registry of its own. Labels have
-// a closed set of values (APIs, reasons, rules, listeners of the configuration);
-// none carries a key, a member id or an address of a client.
+// a closed set of values (APIs, reasons, rules, listeners of the configuration),
+// or a bounded one (groups and their partitions); none carries a key, a member id
+// or an address of a client.
 type Metrics struct {
 	Registry *prometheus.Registry
 
@@ -38,6 +39,8 @@ type Metrics struct {
 	reloadSucceeded prometheus.Gauge
 	generation      prometheus.Gauge
 	buildInfo       *prometheus.GaugeVec
+
+	groups *groupCollector
 }
 
 // apiMetrics are the series of one API, looked up by label only once.
@@ -69,6 +72,8 @@ func NewMetrics() *Metrics {
 	m.registerConnections()
 	m.registerInspection()
 	m.registerOperation()
+	m.groups = newGroupCollector()
+	m.Registry.MustRegister(m.groups)
 	return m
 }
 

@@ -89,7 +89,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine.AddStore("logs", s.logs)
 	s.engine.AddStore("members", s.members)
-	s.metrics.Observe(s.engine)
+	s.metrics.Observe(s.engine, o.Config.Metrics.MaxSeries)
 	s.topology = newTopology(s.changed)
 	s.hard, s.cut = context.WithCancelCause(context.Background())
 	var err error

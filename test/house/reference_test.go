@@ -51,7 +51,7 @@ func metricsPage(t *testing.T) string {
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", name, labels, help))
 	}
 	slices.Sort(rows)
-	return generated + "# Metrics reference\n\nServed at `/metrics` of the admin interface, beside the usual `go_` and `process_` metrics. Labels have closed sets\nof values: APIs, reasons, rules and listeners; none carries a key, a member id or the address of a client.\n\n| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
+	return generated + "# Metrics reference\n\nServed at `/metrics` of the admin interface, beside the usual `go_` and `process_` metrics. Labels have closed sets\nof values: APIs, reasons, rules and listeners; of groups, topics and partitions at most `metrics.max_series` for each metric. None carries a key, a\nmember id or the address of a client.\n\n| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
 }
 
 // parts reads what a description prints: its fields are not exported.
