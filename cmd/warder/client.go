@@ -39,9 +39,13 @@ func (a *app) adminFlags(c *cobra.Command) *adminClient {
 	return client
 }
 
-// get asks for a path and leaves the body open.
+// get asks for a path, in which names are escaped, and leaves the body open.
 func (c *adminClient) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
-	u := url.URL{Scheme: "http", Host: c.address, Path: path, RawQuery: query.Encode()}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, err
+	}
+	u := url.URL{Scheme: "http", Host: c.address, Path: plain, RawPath: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, usageError("--admin %s is not an address", c.address)

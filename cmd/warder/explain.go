@@ -15,9 +15,10 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use: "explain FINDING-ID", Short: "one finding: what was seen, what nearly allowed it, and the YAML that would",
+		Use: "explain FINDING-ID", Short: "one finding: what was seen, what nearly allowed it, and the YAML that would; or a group",
 		Args: usage(cobra.ExactArgs(1)),
 	}
+	c.AddCommand(a.explainGroupCommand())
 	client := a.adminFlags(c)
 	outputFlag(c, &format)
 	c.RunE = func(c *cobra.Command, args []string) error {
