@@ -141,7 +141,8 @@ func (s *served) groupMetrics(t *testing.T) {
 	for _, f := range families {
 		page.WriteString(f.String() + "\n")
 	}
-	for _, want := range []string{"warder_group_lag_records", "warder_group_committed_offset", "warder_group_rebalances_total"} {
+	// Rebalances count a minute after their end: proxy/metrics_groups_test.go has them.
+	for _, want := range []string{"warder_group_lag_records", "warder_group_committed_offset"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("no %s among the metrics", want)
 		}
