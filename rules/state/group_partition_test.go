@@ -228,7 +228,7 @@ func TestMoves(t *testing.T) {
 		"deleted": {func(s *groupStory) {
 			s.group.Apply(rules.OffsetsDeleted{At: s.now, Client: client("m9"), Group: "g"})
 		}, "deleted 100→100 (0) "},
-		"expired": {func(s *groupStory) {
+		"expired, as each member is told": {func(s *groupStory) {
 			s.wait(6 * time.Second)
 			for range 2 { // each member asks
 				s.group.Apply(rules.OffsetsFetched{At: s.now, Group: "g", Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: -1}}})
