@@ -80,7 +80,6 @@ func TestGroupViewIsStableJSON(t *testing.T) {
    "position_at": "2026-11-23T17:00:12Z",
    "log_start": 150,
    "end": 300,
-   "lag": 100,
    "owner": "m1",
    "moves": [
     {
@@ -118,8 +117,8 @@ func TestGroupViewIsStableJSON(t *testing.T) {
    },
    "joined": 1,
    "left": 0,
-   "stopped_ms": 1000,
-   "stopped_members": 1
+   "stopped_ms": 0,
+   "stopped_members": 0
   }
  ]
 }`
