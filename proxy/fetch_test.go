@@ -654,29 +654,7 @@ func steadyFetch(t testing.TB, version int16, large bool, mode string) {
 	for _, name := range []string{"orders", "quiet", "other", "users"} {
 		r.topics.Learn(name, topicID(name), 12)
 	}
-	conn, err := net.Dial("tcp", r.addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	in := make([]byte, len(response))
-	id := uint32(0)
-	round := func() {
-		id++
-		binary.BigEndian.PutUint32(request[8:], id)
-		if _, err := conn.Write(request); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(conn, in); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 100 {
-		round()
-	}
-	if n := testing.AllocsPerRun(200, round); n > 0 && !raceEnabled {
-		t.Errorf("%v allocations per exchange", n)
-	}
+	steady(t, r, request, response)
 }
 
 // BenchmarkFetch compares what passes unread with what is looked into.

@@ -66,30 +66,37 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			specs := []rules.Spec{forbidden}
 			r := startRig(t, nil, fixedBroker(t, len(request), response), specs, nil)
 			r.rules(tt.rule)
-			conn, err := net.Dial("tcp", r.addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			in := make([]byte, len(response))
-			id := uint32(0)
-			round := func() {
-				id++
-				binary.BigEndian.PutUint32(request[8:], id)
-				if _, err := conn.Write(request); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := io.ReadFull(conn, in); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range 100 {
-				round()
-			}
-			if n := testing.AllocsPerRun(200, round); n > 0 && !raceEnabled {
-				t.Errorf("%v allocations per exchange", n)
-			}
+			steady(t, r, request, response)
 		})
+	}
+}
+
+// steady checks that an exchange over and over, between a client and fixedBroker,
+// allocates nothing.
+func steady(t testing.TB, r *rig, request, response []byte) {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := make([]byte, len(response))
+	id := uint32(0)
+	round := func() {
+		id++
+		binary.BigEndian.PutUint32(request[8:], id)
+		if _, err := conn.Write(request); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		round()
+	}
+	if n := testing.AllocsPerRun(200, round); n > 0 && !raceEnabled {
+		t.Errorf("%v allocations per exchange", n)
 	}
 }
 

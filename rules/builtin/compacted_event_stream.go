@@ -162,13 +162,6 @@ func (s *eventStream) report(t *rules.Topic) rules.Report {
 }
 
 // clientText names a client.
-func clientText(id *rules.Identity) string {
-	if id.ClientID == "" {
-		return "a client without client.id"
-	}
-	return rules.Excerpt(id.ClientID, 80)
-}
-
 func recordsText(n int) string {
 	if n == 1 {
 		return "a record"

@@ -38,7 +38,7 @@ func emptyOutcome(w *rules.Watch, h *heldBatch[empties], outcome string) {
 // report puts it into words.
 func (s *empties) report(blocked bool) rules.Report {
 	r := rules.Report{
-		Summary: fmt.Sprintf("%s wrote %s to %s: %s", writerText(s.client), s.what(), topicText(&s.topic), s.consequence()),
+		Summary: fmt.Sprintf("%s wrote %s to %s: %s", clientNamed(s.client), s.what(), topicText(&s.topic), s.consequence()),
 		Evidence: rules.Evidence{
 			{Name: "kind", Value: emptyWords[s.kind].name},
 			{Name: "offset_in_batch", Value: s.at},

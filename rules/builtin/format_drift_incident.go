@@ -3,7 +3,6 @@ package builtin
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"warder/rules"
@@ -77,7 +76,7 @@ func (s *sighting) accept(side int, c format.Class) {
 	for i, d := range slices.Backward(t.drifts) {
 		if d.class == c {
 			s.c.Report(s.topic.end(side, i, fmt.Sprintf("%s still writes %s to topic %s and counts as usual from now on: %s of the last %s %s are",
-				d.who(), c.Many(), d.topicText(), grouped(t.maybe(c)), grouped(t.n()), sideNames[side].many)))
+				d.who(), c.Many(), d.topicText(), counted(t.maybe(c)), counted(t.n()), sideNames[side].many)))
 		}
 	}
 }
@@ -113,7 +112,7 @@ func (t *topicFormats) endQuiet(rule *formatDrift, w *rules.Watch) {
 // asNorm says that a format has become the usual one.
 func (d *drift) asNorm(t *topicSide) string {
 	return fmt.Sprintf("topic %s now holds %s: %s of the last %s %s are", d.topicText(), d.class.Many(),
-		grouped(t.fits(d.class)), grouped(t.n()), sideNames[d.side].many)
+		counted(t.fits(d.class)), counted(t.n()), sideNames[d.side].many)
 }
 
 func (d *drift) topicText() string { return rules.Excerpt(d.topic, 249) }
@@ -153,7 +152,7 @@ func (d *drift) report() rules.Report {
 
 func (d *drift) summary() string {
 	many := sideNames[d.side].many
-	count := fmt.Sprintf("%s (%s of %s)", d.usual.Many(), grouped(d.usualHits), grouped(d.samples))
+	count := fmt.Sprintf("%s (%s of %s)", d.usual.Many(), counted(d.usualHits), counted(d.samples))
 	switch {
 	case d.disjoint:
 		return fmt.Sprintf("%s writes %s to topic %s as %s, and %s writes them as %s", whoWith(d.client, d.software), many, d.topicText(),
@@ -206,13 +205,4 @@ func (d *drift) advice() string {
 		text += "; they must skip what is there already, or send it to a dead-letter topic"
 	}
 	return text + ". An entry in rules.format-drift.pins, with `action: block`, refuses other formats; a topic that is meant to hold several belongs into `mixed`."
-}
-
-// grouped writes a number with commas between thousands.
-func grouped(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

@@ -161,7 +161,7 @@ func (p *pinBreach) report(pins topicPins, c *rules.Case, b *rules.Batch) rules.
 	pin, side := pins[p.side], sideNames[p.side]
 	how := ""
 	if p.records > 1 || b.Records > 1 {
-		how = fmt.Sprintf(" (%s of %s records)", grouped(p.records), grouped(b.Records))
+		how = fmt.Sprintf(" (%s of %s records)", counted(p.records), counted(b.Records))
 	}
 	advice := fmt.Sprintf("Give this client the serializer of the topic, or change the entry of rules.format-drift.pins that says %s: %s.", side.one, pin.name)
 	if !c.Blocks {

@@ -238,9 +238,9 @@ func TestKnobsOfFormatDriftAreChecked(t *testing.T) {
 	}
 }
 
-func TestGrouped(t *testing.T) {
+func TestCounted(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 998: "998", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := grouped(n); got != want {
+		if got := counted(n); got != want {
 			t.Errorf("%d: %s", n, got)
 		}
 	}

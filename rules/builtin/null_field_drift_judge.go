@@ -199,10 +199,10 @@ func (in *fieldIncident) report(b *rules.Batch, names []string, f *knownField) r
 	}
 	if in.nulls {
 		r.Summary = fmt.Sprintf("%s writes null for %s of topic %s, never null in %s values before: %s of the last %s are", who, in.text, topic,
-			grouped(int(f.past.values)), grouped(int(f.now.nulls)), grouped(int(f.now.n)))
+			counted(f.past.values), counted(f.now.nulls), counted(f.now.n))
 	} else {
 		r.Summary = fmt.Sprintf("%s writes values without %s to topic %s: %s of the last %s have it, %s of %s did before", who, in.text, topic,
-			grouped(int(f.now.values)), grouped(int(f.now.n)), grouped(int(f.past.values)), grouped(int(f.past.n)))
+			counted(f.now.values), counted(f.now.n), counted(f.past.values), counted(f.past.n))
 	}
 	if b.Topic.Cleanup.Compacts() {
 		r.Summary += "; the topic is compacted, and a consumer or connector that passes the missing value on as a record without one deletes the key"

@@ -11,11 +11,11 @@ import (
 )
 
 // counted writes a number for people: 31,000.
-func counted(n int64) string {
+func counted[N int | int64 | uint32](n N) string {
 	if n < 0 {
 		return "-" + counted(-n)
 	}
-	digits := strconv.FormatInt(n, 10)
+	digits := strconv.FormatInt(int64(n), 10)
 	var b strings.Builder
 	for i, d := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 {
@@ -34,7 +34,7 @@ func several[N int | int64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return counted(int64(n)) + " " + thing + "s"
+	return counted(n) + " " + thing + "s"
 }
 
 // twoUnits writes a duration in its two largest units: 3d4h, 2h10m, 5m30s, 45s.

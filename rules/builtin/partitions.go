@@ -36,10 +36,7 @@ func whoIs(id *rules.Identity) string {
 	if id == nil {
 		return "a client"
 	}
-	if id.ClientID == "" {
-		return "a client without client.id"
-	}
-	return rules.Excerpt(id.ClientID, 80)
+	return clientText(id)
 }
 
 // whereIs names a client with its library and address, for evidence.

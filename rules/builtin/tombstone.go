@@ -137,7 +137,7 @@ type tombstones struct {
 // report puts it into words.
 func (s *tombstones) report(blocked bool) rules.Report {
 	r := rules.Report{
-		Summary: fmt.Sprintf("%s wrote %s to %s: %s", writerText(s.client), s.what(), topicText(&s.topic), s.consequence()),
+		Summary: fmt.Sprintf("%s wrote %s to %s: %s", clientNamed(s.client), s.what(), topicText(&s.topic), s.consequence()),
 		Evidence: rules.Evidence{
 			{Name: "offset_in_batch", Value: s.first},
 			{Name: "records", Value: s.records},
@@ -151,14 +151,6 @@ func (s *tombstones) report(blocked bool) rules.Report {
 		r.Severity = rules.Warning
 	}
 	return r
-}
-
-// writerText names a client that wrote something.
-func writerText(clientID string) string {
-	if clientID == "" {
-		return "a client without client.id"
-	}
-	return rules.Excerpt(clientID, 80)
 }
 
 func (s *tombstones) what() string {

@@ -27,7 +27,7 @@ type damage struct {
 
 func newDamage(b *rules.Batch) *damage {
 	d := &damage{topic: *b.Topic, partition: b.Partition}
-	d.writers = append(d.writers, writer{client: writerText(b.Identity.ClientID)})
+	d.writers = append(d.writers, writer{client: clientNamed(b.Identity.ClientID)})
 	return d
 }
 

@@ -3,7 +3,6 @@ package builtin
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"warder/rules"
@@ -138,11 +137,7 @@ func roundText(n int) string {
 	for n/scale >= 100 {
 		scale *= 10
 	}
-	digits := strconv.Itoa((n + scale/2) / scale * scale)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return counted((n + scale/2) / scale * scale)
 }
 
 // lasting writes a length of time for people: 60 s, 5 min, 2 h.

@@ -220,11 +220,3 @@ func (t *wrongTopic) deleted(w *rules.Watch, s *clusterTopics, ev rules.TopicDel
 
 // topicNamed is a topic's name for a person.
 func topicNamed(topic string) string { return rules.Excerpt(topic, maxTopicName) }
-
-// clientNamed is a client's name for a person.
-func clientNamed(clientID string) string {
-	if clientID == "" {
-		return "a client without client.id"
-	}
-	return rules.Excerpt(clientID, 80)
-}
