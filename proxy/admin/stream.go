@@ -92,8 +92,10 @@ func (s *Server) tap(w http.ResponseWriter, r *http.Request) {
 			if !ok {
 				return
 			}
-			line = exchangeLines(x, sub.Dropped()-told)
-			told = sub.Dropped()
+			// Read once: what is dropped between two readings would be told in no line.
+			dropped := sub.Dropped()
+			line = exchangeLines(x, dropped-told)
+			told = dropped
 		case <-alive.C:
 			line = []byte("\n")
 		case <-r.Context().Done():
