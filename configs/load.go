@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,9 @@ import (
 type Overrides struct {
 	// Flags in the order given; a later one wins over an earlier one.
 	Flags []Flag
+	// Defaults are values for knobs that neither file, environment nor Flags
+	// set, where a command wants others than the usual.
+	Defaults []Flag
 	// Rules are the ids of the rules there are; nil leaves names unchecked.
 	Rules []string
 	// Now is the time by which suppressions and certificates expire; nil: time.Now.
@@ -43,7 +47,13 @@ func Parse(path string, data []byte, env []string, over Overrides) (*Config, err
 		return nil, err
 	}
 	d := &decoder{tree: t}
-	for _, f := range append(fromEnvironment(env), over.Flags...) {
+	flags := append(fromEnvironment(env), over.Flags...)
+	for _, f := range over.Defaults {
+		if !t.sets(f.Path) && !slices.ContainsFunc(flags, func(other Flag) bool { return other.Path == f.Path }) {
+			flags = append(flags, f)
+		}
+	}
+	for _, f := range flags {
 		if err := t.apply(f); err != nil {
 			var p Problem
 			errors.As(err, &p)

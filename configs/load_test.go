@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -163,5 +164,26 @@ rules:
 	}
 	if drift.Action != "off" || drift.Topics[0] != "*" || other.Action != "block" {
 		t.Errorf("key-drift: %+v, hot-partition: %+v", drift, other)
+	}
+}
+
+// A command's defaults stand below everything that somebody wrote.
+func TestDefaultsOfACommand(t *testing.T) {
+	const file = "upstream: {bootstrap: [k:1]}\nlisteners: [{address: '127.0.0.1:1'}]\nadmin:\n"
+	over := Overrides{
+		Flags: []Flag{{Name: "--log-level", Path: "log.level", Value: "debug"}},
+		Defaults: []Flag{
+			{Name: "d", Path: "listeners.0.address", Value: "127.0.0.1:2"}, {Name: "d", Path: "listeners.0.advertise", Value: "here"},
+			{Name: "d", Path: "admin.address", Value: "127.0.0.1:500"}, {Name: "d", Path: "log.level", Value: "error"},
+			{Name: "d", Path: "log.format", Value: "json"}, {Name: "d", Path: "upstream.name", Value: "ci"},
+		},
+	}
+	c, err := Parse("warder.yaml", []byte(file), []string{"WARDER_LOG_FORMAT=console"}, over)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{string(c.Listeners[0].Address), c.Listeners[0].Advertise, string(c.Admin.Address), c.Log.Level, c.Log.Format, c.Upstream.Name}
+	if want := []string{"127.0.0.1:1", "here", "127.0.0.1:500", "debug", "console", "ci"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

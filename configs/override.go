@@ -90,6 +90,33 @@ func (t *tree) apply(f Flag) error {
 	return nil
 }
 
+// sets says whether the file gives a value to a knob.
+func (t *tree) sets(path string) bool {
+	at := t.root
+	for part := range strings.SplitSeq(path, ".") {
+		if at = child(at, part); at == nil || at.Tag == "!!null" {
+			return false
+		}
+	}
+	return true
+}
+
+// child is the entry of a mapping or list, nil when there is none.
+func child(at *yaml.Node, part string) *yaml.Node {
+	if at.Kind == yaml.SequenceNode {
+		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(at.Content) {
+			return resolve(at.Content[i])
+		}
+		return nil
+	}
+	for i := 0; i+1 < len(at.Content); i += 2 { // a plain value has no content
+		if at.Content[i].Value == part {
+			return resolve(at.Content[i+1])
+		}
+	}
+	return nil
+}
+
 // overrideNode makes the node of a value; flow YAML is understood.
 func (t *tree) overrideNode(f Flag) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: f.Value}

@@ -25,6 +25,7 @@ type Metrics struct {
 	inflightFull, dialled, unmapped    prometheus.Counter
 	acceptErrors, panics, consequences prometheus.Counter
 	connections                        *prometheus.GaugeVec
+	acceptedByAll                      atomic.Int64 // the sum of accepted, for who has no use for metrics
 	accepted, closedBy                 *prometheus.CounterVec
 	certificateExpiry                  *prometheus.GaugeVec
 	lookups                            *prometheus.CounterVec
@@ -193,9 +194,13 @@ func connectionKind(node int32) string {
 }
 
 func (m *Metrics) opened(listener string, node int32) {
+	m.acceptedByAll.Add(1)
 	m.accepted.WithLabelValues(listener).Inc()
 	m.connections.WithLabelValues(listener, connectionKind(node)).Inc()
 }
+
+// Accepted is the number of client connections so far, of all listeners.
+func (m *Metrics) Accepted() int { return int(m.acceptedByAll.Load()) }
 
 func (m *Metrics) left(listener string, node int32, reason CloseReason) {
 	m.connections.WithLabelValues(listener, connectionKind(node)).Dec()

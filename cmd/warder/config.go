@@ -16,6 +16,8 @@ type configFlags struct {
 	file  string
 	flags *pflag.FlagSet
 	set   []string
+	// defaults are what the command has for knobs that nobody sets.
+	defaults []configs.Flag
 }
 
 // knobs are the flags that stand for one knob each.
@@ -40,7 +42,7 @@ func (a *app) configFlags(c *cobra.Command) *configFlags {
 
 // load reads the configuration from flags, environment and file.
 func (a *app) load(f *configFlags) (*configs.Config, error) {
-	over := configs.Overrides{Rules: ruleIDs()}
+	over := configs.Overrides{Rules: ruleIDs(), Defaults: f.defaults}
 	for _, k := range knobs {
 		if f.flags.Changed(k.flag) {
 			value, _ := f.flags.GetString(k.flag)

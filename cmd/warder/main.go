@@ -16,10 +16,10 @@ import (
 
 // Exit status.
 const (
-	exitOK     = 0
-	exitFailed = 1 // failed at run time
-	exitUsage  = 2 // bad usage or configuration
-	// 3, findings reached a limit, is kept for commands that run a program behind warder.
+	exitOK       = 0
+	exitFailed   = 1 // failed at run time
+	exitUsage    = 2 // bad usage or configuration
+	exitFindings = 3 // findings reached --fail-on
 )
 
 // app is what the commands share: where they write, and what they are told.

@@ -8,10 +8,13 @@ import (
 )
 
 // TestMain lets the test binary be warder itself, for what only a process can
-// show: signals and exit status.
+// show: signals and exit status; and a program that `warder exec` runs.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_WARDER") != "" {
 		main()
+	}
+	if suite := os.Getenv("BE_SUITE"); suite != "" {
+		os.Exit(beSuite(suite))
 	}
 	os.Exit(m.Run())
 }

@@ -15,6 +15,7 @@ they can and are told to, refuse.
 
   warder run --upstream kafka-1:9092      the proxy; clients bootstrap from 127.0.0.1:9092
   warder demo                             see it at work, without a Kafka
+  warder exec --embedded -- go test ./... a test suite behind it, red when something is found
   warder rules                            what it looks for
   warder findings                         what a running warder has found`
 
@@ -30,7 +31,7 @@ func (a *app) command() *cobra.Command {
 		return usageError("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		a.runCommand(), a.demoCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(),
+		a.runCommand(), a.demoCommand(), a.execCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(),
 		a.findingsCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	return root

@@ -29,11 +29,13 @@ type Topic struct {
 
 // Options say what to start. The zero value is one broker without topics on a random port.
 type Options struct {
-	Brokers int         // number of brokers, node ids from 0; 0 means 1
-	Topics  []Topic     // created before Start returns
-	TLS     *tls.Config // served on every broker when set; not kfake.TLS, which would hide the frames from the guard
-	Kfake   []kfake.Opt // further options, applied last: ListenFn and MaxVersions given here undo the remedies
-	Client  []kgo.Opt   // how the client that creates Topics connects, where TLS or SASL is asked for
+	Brokers int     // number of brokers, node ids from 0; 0 means 1
+	Topics  []Topic // created before Start returns
+	// AutoCreateTopics creates a topic when a client asks for it, as brokers do by default.
+	AutoCreateTopics bool
+	TLS              *tls.Config // served on every broker when set; not kfake.TLS, which would hide the frames from the guard
+	Kfake            []kfake.Opt // further options, applied last: ListenFn and MaxVersions given here undo the remedies
+	Client           []kgo.Opt   // how the client that creates Topics connects, where TLS or SASL is asked for
 }
 
 // Cluster is a running embedded cluster. The embedded kfake.Cluster gives access to Compact, MoveTopicPartition,
@@ -52,6 +54,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		kfake.MaxVersions(versionCeiling()),
 		kfake.ClusterID("warder-embedded"),
 	}, o.Kfake...)
+	if o.AutoCreateTopics {
+		opts = append(opts, kfake.AllowAutoTopicCreation())
+	}
 	var err error
 	if c.Cluster, err = kfake.NewCluster(opts...); err != nil {
 		return nil, fmt.Errorf("start embedded cluster: %w", err)
