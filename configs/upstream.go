@@ -52,6 +52,22 @@ type Lookup struct {
 // SetDefaults fills every knob that has a default.
 func (l *Lookup) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
 
+// Login is what of it logs in.
+func (l *Lookup) Login() Login { return Login{l.Username, l.PasswordFile, l.Mechanism} }
+
+// Login is an identity at brokers.
+type Login struct {
+	// SASL user name.
+	Username string `yaml:"username"`
+	// File holding the password; surrounding space is cut. It is read for every login.
+	PasswordFile Path `yaml:"password_file"`
+	// SASL mechanism.
+	Mechanism string `yaml:"mechanism" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
+}
+
+// SetDefaults fills every knob that has a default.
+func (l *Login) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
+
 // SchemaRegistry is a registry that speaks Confluent's REST API.
 type SchemaRegistry struct {
 	// http or https URL, with a path if the API has one, as in

@@ -59,18 +59,26 @@ func (v *validator) upstream() {
 		}
 	}
 	if u.TLS != nil {
-		v.keyPair("upstream.tls", u.TLS.Cert, u.TLS.Key)
-		v.authorities("upstream.tls.ca", u.TLS.CA)
+		v.clientTLS("upstream.tls", u.TLS)
 	}
 	if u.Lookup != nil {
-		if u.Lookup.Username == "" {
-			v.fail("upstream.lookup", "upstream.lookup needs a username")
-		}
-		v.secretFile("upstream.lookup.password_file", u.Lookup.PasswordFile)
+		v.login("upstream.lookup", u.Lookup.Login())
 	}
 	if u.SchemaRegistry != nil {
 		v.schemaRegistry(u.SchemaRegistry)
 	}
+}
+
+func (v *validator) clientTLS(path string, t *ClientTLS) {
+	v.keyPair(path, t.Cert, t.Key)
+	v.authorities(path+".ca", t.CA)
+}
+
+func (v *validator) login(path string, l Login) {
+	if l.Username == "" {
+		v.fail(path, "%s needs a username", path)
+	}
+	v.secretFile(path+".password_file", l.PasswordFile)
 }
 
 func (v *validator) schemaRegistry(r *SchemaRegistry) {
@@ -238,14 +246,52 @@ func (v *validator) suppressions() {
 
 func (v *validator) sinks() {
 	s := v.config.Sinks
-	const instead = "findings go to the log, a file and the admin interface; remove the key"
-	if s.Kafka != nil {
-		v.fail("sinks.kafka", "the kafka sink is not available in this version of warder; %s", instead)
-	}
-	if s.Webhook != nil {
-		v.fail("sinks.webhook", "the webhook sink is not available in this version of warder; %s", instead)
-	}
 	if s.File != nil && s.File.Path == "" {
 		v.fail("sinks.file", "sinks.file needs `path`")
+	}
+	if s.Kafka != nil {
+		v.kafkaSink(s.Kafka)
+	}
+	if s.Webhook != nil {
+		v.webhook(s.Webhook)
+	}
+}
+
+func (v *validator) webhook(w *WebhookSink) {
+	const path = "sinks.webhook"
+	u, err := url.Parse(w.URL)
+	switch {
+	case w.URL == "":
+		v.fail(path, "%s needs `url`", path)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "":
+		v.fail(path+".url", "this is not a URL to post to; write it like https://alerts.internal/api/v2/alerts")
+	case u.User != nil && w.AuthorizationFile != "":
+		v.fail(path+".url", "there are credentials in the URL and in authorization_file; only one can be sent")
+	}
+	if w.AuthorizationFile != "" {
+		v.secretFile(path+".authorization_file", w.AuthorizationFile)
+	}
+}
+
+func (v *validator) kafkaSink(k *KafkaSink) {
+	const path = "sinks.kafka"
+	if k.Topic == "" {
+		v.fail(path, "sinks.kafka needs `topic`")
+	}
+	if len(k.Bootstrap) == 0 && k.TLS != nil {
+		v.fail(path+".tls", "tls here is for brokers of another cluster, given as `bootstrap`; those of upstream are spoken to as upstream.tls says")
+	}
+	for i, a := range k.Bootstrap {
+		for _, l := range v.config.Listeners {
+			if a == l.Address {
+				v.fail(fmt.Sprintf("%s.bootstrap[%d]", path, i), "%s is where warder itself listens; findings about findings would have no end", a)
+			}
+		}
+	}
+	if k.TLS != nil {
+		v.clientTLS(path+".tls", k.TLS)
+	}
+	if k.Login != nil {
+		v.login(path+".login", *k.Login)
 	}
 }

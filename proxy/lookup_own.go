@@ -52,7 +52,7 @@ func newOwnConnection(s *Server, cfg *configs.Lookup) (*ownConnection, error) {
 		kgo.RetryTimeout(ownTimeout),
 	}
 	if cfg != nil {
-		mechanism, err := LookupMechanism(cfg)
+		mechanism, err := SASLMechanism(cfg.Login())
 		if err != nil {
 			return nil, err
 		}
@@ -64,9 +64,9 @@ func newOwnConnection(s *Server, cfg *configs.Lookup) (*ownConnection, error) {
 	return o, err
 }
 
-// LookupMechanism logs warder in with upstream.lookup. It reads the password anew
-// for every login, so that it can be changed in place.
-func LookupMechanism(cfg *configs.Lookup) (sasl.Mechanism, error) {
+// SASLMechanism logs warder in. It reads the password anew for every login, so that
+// it can be changed in place.
+func SASLMechanism(cfg configs.Login) (sasl.Mechanism, error) {
 	read := func() (string, error) {
 		secret, err := os.ReadFile(string(cfg.PasswordFile))
 		return strings.TrimSpace(string(secret)), err

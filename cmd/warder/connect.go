@@ -110,23 +110,36 @@ func saslMechanisms(ctx context.Context, client *kgo.Client) []string {
 }
 
 func upstreamClient(cfg *configs.Config) (*kgo.Client, error) {
-	seeds := make([]string, len(cfg.Upstream.Bootstrap))
-	for i, a := range cfg.Upstream.Bootstrap {
+	u := cfg.Upstream
+	return brokerClient(u.Bootstrap, u.TLS, lookupLogin(u.Lookup), "warder-check",
+		kgo.DialTimeout(u.DialTimeout), kgo.RequestRetries(0), kgo.RetryTimeout(askTimeout))
+}
+
+// lookupLogin is how warder logs in for itself, nil when it does not.
+func lookupLogin(l *configs.Lookup) *configs.Login {
+	if l == nil {
+		return nil
+	}
+	login := l.Login()
+	return &login
+}
+
+// brokerClient makes a client of warder's own. It connects when it is first used.
+func brokerClient(bootstrap []configs.Address, tls *configs.ClientTLS, login *configs.Login, clientID string, opts ...kgo.Opt) (*kgo.Client, error) {
+	seeds := make([]string, len(bootstrap))
+	for i, a := range bootstrap {
 		seeds[i] = string(a)
 	}
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(seeds...), kgo.ClientID("warder-check"),
-		kgo.DialTimeout(cfg.Upstream.DialTimeout), kgo.RequestRetries(0), kgo.RetryTimeout(askTimeout),
-	}
-	tlsConfig, err := proxy.UpstreamTLS(cfg.Upstream.TLS)
+	opts = append(opts, kgo.SeedBrokers(seeds...), kgo.ClientID(clientID))
+	tlsConfig, err := proxy.UpstreamTLS(tls)
 	if err != nil {
 		return nil, err
 	}
 	if tlsConfig != nil {
 		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
 	}
-	if cfg.Upstream.Lookup != nil {
-		mechanism, err := proxy.LookupMechanism(cfg.Upstream.Lookup)
+	if login != nil {
+		mechanism, err := proxy.SASLMechanism(*login)
 		if err != nil {
 			return nil, err
 		}

@@ -46,7 +46,7 @@ func newInstance(ctx context.Context, cfg *configs.Config, log zerolog.Logger, l
 	w.metrics.Build(v.Version, v.Commit)
 	w.live.init(cfg, load)
 	var err error
-	if w.sinks, err = openSinks(cfg.Sinks, log); err != nil {
+	if w.sinks, err = openSinks(cfg, log); err != nil {
 		return nil, err
 	}
 	w.engine, err = engine.New(engine.Options{ //nolint:contextcheck // the engine lives until close

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"reflect"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -14,78 +15,167 @@ import (
 // sinks are the places findings go to, each of which a reload can open, move
 // or shut while the engine goes on writing.
 type sinks struct {
-	log       zerolog.Logger
-	logs      *slot
-	file      *slot
-	fileKnobs configs.FileSink // of the open file; reopened only when they change
+	log      zerolog.Logger
+	upstream configs.Upstream // whose brokers the Kafka sink may write to
+	slots    []*slot
 }
 
+// slotNames are all sinks there are, in the order of slots.
+var slotNames = []string{"log", "file", "kafka", "webhook"}
+
 // openSinks opens what the configuration asks for.
-func openSinks(c configs.Sinks, log zerolog.Logger) (*sinks, error) {
-	s := &sinks{log: log, logs: &slot{name: "log"}, file: &slot{name: "file"}}
-	return s, s.reload(c)
+func openSinks(c *configs.Config, log zerolog.Logger) (*sinks, error) {
+	s := &sinks{log: log, upstream: c.Upstream}
+	for _, name := range slotNames {
+		s.slots = append(s.slots, &slot{name: name})
+	}
+	return s, s.reload(c.Sinks)
 }
 
 // all are the sinks for the engine, which closes them.
-func (s *sinks) all() []sink.Sink { return []sink.Sink{s.logs, s.file} }
+func (s *sinks) all() []sink.Sink {
+	list := make([]sink.Sink, len(s.slots))
+	for i, one := range s.slots {
+		list[i] = one
+	}
+	return list
+}
 
 // Close closes them when there is no engine to do it.
-func (s *sinks) Close() error { return errors.Join(s.logs.Close(), s.file.Close()) }
+func (s *sinks) Close() (err error) {
+	for _, one := range s.slots {
+		err = errors.Join(err, one.Close())
+	}
+	return err
+}
 
-// reload brings the sinks in line with c; on an error they stay as they were.
+// reload brings the sinks in line with c; on an error they stay as they were. One
+// whose knobs have not changed is left alone.
 func (s *sinks) reload(c configs.Sinks) error {
-	var knobs configs.FileSink
-	if c.File != nil {
-		knobs = *c.File
-	}
-	if knobs != s.fileKnobs {
-		var file sink.Sink
-		if c.File != nil {
-			var err error
-			if file, err = sink.NewFile(knobs); err != nil {
-				return err
+	next := make([]sink.Sink, len(s.slots))
+	for i, one := range s.slots {
+		if one.runs(c) {
+			continue
+		}
+		var err error
+		if next[i], err = s.open(one.name, c); err != nil {
+			for _, opened := range next[:i] {
+				if opened != nil {
+					err = errors.Join(err, opened.Close())
+				}
 			}
+			return err
 		}
-		if err := s.file.put(file); err != nil {
-			s.log.Warn().Err(err).Msg("closing the file of findings")
+	}
+	for i, one := range s.slots {
+		if one.runs(c) {
+			continue
 		}
-		s.fileKnobs = knobs
+		if err := one.put(next[i], knobsOf(one.name, c)); err != nil {
+			s.log.Warn().Err(err).Str("sink", one.name).Msg("closing where findings went")
+		}
 	}
-	var logs sink.Sink
-	if c.Log.Enabled {
-		logs = sink.NewLog(s.log)
+	return nil
+}
+
+// open opens one sink, nil when it is off.
+func (s *sinks) open(name string, c configs.Sinks) (sink.Sink, error) {
+	switch {
+	case name == "log" && c.Log.Enabled:
+		return sink.NewLog(s.log), nil
+	case name == "file" && c.File != nil:
+		return sink.NewFile(*c.File)
+	case name == "kafka" && c.Kafka != nil:
+		return s.openKafka(c.Kafka)
+	case name == "webhook" && c.Webhook != nil:
+		return sink.NewWebhook(*c.Webhook)
 	}
-	return s.logs.put(logs)
+	return nil, nil //nolint:nilnil // off, and no error
+}
+
+func (s *sinks) openKafka(c *configs.KafkaSink) (sink.Sink, error) {
+	bootstrap, tls, login := c.Bootstrap, c.TLS, c.Login
+	if len(bootstrap) == 0 {
+		bootstrap, tls = s.upstream.Bootstrap, s.upstream.TLS
+		if login == nil {
+			login = lookupLogin(s.upstream.Lookup)
+		}
+	}
+	client, err := brokerClient(bootstrap, tls, login, "warder-findings", sink.KafkaOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return sink.NewKafka(*c, client)
+}
+
+// knobsOf is what a sink was opened with; another value means that it must be opened
+// anew.
+func knobsOf(name string, c configs.Sinks) any {
+	switch name {
+	case "log":
+		return c.Log
+	case "file":
+		return c.File
+	case "kafka":
+		return c.Kafka
+	default:
+		return c.Webhook
+	}
 }
 
 // slot is a sink that can be exchanged while findings are written; an empty one
 // drops them.
 type slot struct {
-	name string
+	name  string
+	knobs any // of the last put; used by reload alone
 
-	mu    sync.Mutex
-	inner sink.Sink // guarded by mu; nil when switched off
+	writing sync.Mutex // held while inner is used, and before mu
+	mu      sync.Mutex
+	inner   sink.Sink // guarded by mu; nil when switched off
 }
 
+// runs says whether the sink runs with these knobs already.
+func (s *slot) runs(c configs.Sinks) bool { return reflect.DeepEqual(s.knobs, knobsOf(s.name, c)) }
+
+// Name is the sink's.
 func (s *slot) Name() string { return s.name }
 
-func (s *slot) Write(f *rules.Finding) error {
+func (s *slot) current() sink.Sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inner == nil {
-		return nil
-	}
-	return s.inner.Write(f)
+	return s.inner
 }
 
-func (s *slot) Close() error { return s.put(nil) }
+// Write writes to the sink of the moment.
+func (s *slot) Write(f *rules.Finding) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if inner := s.current(); inner != nil {
+		return inner.Write(f)
+	}
+	return nil
+}
 
-// put exchanges the sink and closes the old one.
-func (s *slot) put(next sink.Sink) error {
+// Interrupt has a Write under way end soon, for a sink that can.
+func (s *slot) Interrupt() {
+	if inner := s.current(); inner != nil {
+		sink.Interrupt(inner)
+	}
+}
+
+// Close closes the sink of the moment.
+func (s *slot) Close() error { return s.put(nil, nil) }
+
+// put exchanges the sink and closes the old one, which is not waited for longer
+// than it needs for one attempt.
+func (s *slot) put(next sink.Sink, knobs any) error {
+	s.Interrupt()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	old := s.inner
-	s.inner = next
+	s.inner, s.knobs = next, knobs
+	s.mu.Unlock()
 	if old == nil {
 		return nil
 	}

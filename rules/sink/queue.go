@@ -98,7 +98,10 @@ func (q *Queue) Close(ctx context.Context) error {
 	if q.options.Inline {
 		return q.sink.Close()
 	}
-	q.stopped.Do(func() { close(q.stop) })
+	q.stopped.Do(func() {
+		Interrupt(q.sink)
+		close(q.stop)
+	})
 	select {
 	case <-q.done:
 		return q.closed

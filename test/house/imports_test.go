@@ -59,7 +59,7 @@ github.com/spf13/pflag: cmd/warder
 github.com/twmb/franz-go/pkg/kadm: cmd/warder proxy/embedded
 github.com/twmb/franz-go/pkg/kerr: cmd/warder proxy protocol protocol/messages
 github.com/twmb/franz-go/pkg/kfake: proxy/embedded
-github.com/twmb/franz-go/pkg/kgo: cmd/warder proxy proxy/embedded
+github.com/twmb/franz-go/pkg/kgo: cmd/warder proxy proxy/embedded rules/sink
 github.com/twmb/franz-go/pkg/kmsg: cmd/warder protocol protocol/messages proxy proxy/embedded
 github.com/twmb/franz-go/pkg/kversion: proxy/embedded
 github.com/twmb/franz-go/pkg/sasl: cmd/warder proxy
