@@ -37,6 +37,12 @@ race: ## the race detector on what is concurrent; needs a C compiler
 e2e: build ## real Apache Kafka, real clients; installs what it needs into .cache
 	$(MAKE) -C test/e2e
 
+.PHONY: alerts
+alerts: ## checks and tests the Prometheus rules; needs promtool
+	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus (Debian: prometheus)" >&2; exit 1; }
+	promtool check rules configs/prometheus/warder.rules.yaml
+	promtool test rules configs/prometheus/warder.rules.test.yaml
+
 .PHONY: lint
 lint: $(LINT) ## golangci-lint over everything
 	@failed=0; $(LINT) run ./... || failed=1; \
