@@ -10,6 +10,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BIN := bin/warder
 CACHE := .cache
 LINT := $(CACHE)/bin/golangci-lint
+KUSTOMIZE := $(CACHE)/bin/kustomize
+KUBE_VALIDATE := $(CACHE)/kubernetes-validate/bin/kubernetes-validate
 FUZZTIME ?= 10s
 GO := CGO_ENABLED=0 go
 
@@ -42,6 +44,19 @@ alerts: ## checks and tests the Prometheus rules; needs promtool
 	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus (Debian: prometheus)" >&2; exit 1; }
 	promtool check rules configs/prometheus/warder.rules.yaml
 	promtool test rules configs/prometheus/warder.rules.test.yaml
+
+.PHONY: manifests
+manifests: $(KUSTOMIZE) $(KUBE_VALIDATE) ## checks the Kubernetes manifests against Kubernetes' own schemas
+	@for kind in sidecar gateway; do \
+	  $(KUSTOMIZE) build configs/kubernetes/$$kind > $(CACHE)/$$kind.yaml && $(KUBE_VALIDATE) --strict $(CACHE)/$$kind.yaml || exit 1; \
+	done
+
+$(KUSTOMIZE):
+	GOBIN=$(abspath $(dir $@)) $(GO) install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+
+$(KUBE_VALIDATE):
+	python3 -m venv $(CACHE)/kubernetes-validate
+	$(CACHE)/kubernetes-validate/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
 
 .PHONY: lint
 lint: $(LINT) ## golangci-lint over everything

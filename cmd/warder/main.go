@@ -45,6 +45,7 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
+	limitMemory()
 	a := &app{
 		stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(),
 		colour: wantsColour(os.Stdout), stderrColour: wantsColour(os.Stderr),

@@ -43,7 +43,7 @@ func blocks(page string) []block {
 	return all
 }
 
-var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/ci.md", "docs/findings.md"}
+var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/ci.md", "docs/findings.md", "docs/deploy.md"}
 
 // Marked commands run as they stand, in an empty directory, with warder on the
 // path.
