@@ -19,7 +19,7 @@ func setScalar(v reflect.Value, text string) error {
 		return u.UnmarshalText([]byte(text))
 	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := parseDuration(text)
+		d, err := ParseDuration(text)
 		v.SetInt(int64(d))
 		return err
 	}
@@ -53,8 +53,8 @@ func setScalar(v reflect.Value, text string) error {
 	return nil
 }
 
-// parseDuration reads 500ms, 30s, 5m, 1h30m, 7d; the unit is required.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration reads 500ms, 30s, 5m, 1h30m, 7d; the unit is required.
+func ParseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
 			return time.Duration(n) * 24 * time.Hour, nil

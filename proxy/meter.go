@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
-
 	"warder/rules"
 	"warder/rules/engine"
 )
@@ -29,34 +27,9 @@ func (m *Metrics) Meter() engine.Meter {
 	}
 }
 
-// storeCollector shows the size of every bounded store at the time of a scrape.
-type storeCollector struct {
-	stores  func() []engine.StoreSize
-	entries *prometheus.Desc
-	evicted *prometheus.Desc
-}
-
 // Observe shows the stores of e from now on, and its groups in at most maxSeries
 // series of each family.
 func (m *Metrics) Observe(e *engine.Engine, maxSeries int) {
 	m.groups.source.Store(&groupSource{e, maxSeries})
-	m.Registry.MustRegister(&storeCollector{
-		stores:  e.Stores,
-		entries: prometheus.NewDesc("warder_state_entries", "Entries held, by store.", []string{"store"}, nil),
-		evicted: prometheus.NewDesc("warder_state_evictions_total", "Entries evicted because a store was full, by store.", []string{"store"}, nil),
-	})
-}
-
-// Describe implements prometheus.Collector.
-func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.entries
-	ch <- c.evicted
-}
-
-// Collect implements prometheus.Collector.
-func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range c.stores() {
-		ch <- prometheus.MustNewConstMetric(c.entries, prometheus.GaugeValue, float64(s.Len), s.Name)
-		ch <- prometheus.MustNewConstMetric(c.evicted, prometheus.CounterValue, float64(s.Evicted), s.Name)
-	}
+	m.stores.engine.Store(e)
 }

@@ -42,6 +42,7 @@ type Metrics struct {
 	buildInfo       *prometheus.GaugeVec
 
 	groups *groupCollector
+	stores *storeCollector
 }
 
 // apiMetrics are the series of one API, looked up by label only once.
@@ -73,8 +74,8 @@ func NewMetrics() *Metrics {
 	m.registerConnections()
 	m.registerInspection()
 	m.registerOperation()
-	m.groups = newGroupCollector()
-	m.Registry.MustRegister(m.groups)
+	m.groups, m.stores = newGroupCollector(), newStoreCollector()
+	m.Registry.MustRegister(m.groups, m.stores)
 	return m
 }
 

@@ -22,7 +22,7 @@ func (a *app) findingsCommand() *cobra.Command {
 	c.Flags().StringVar(&clientID, "client-id", "", "about this client id")
 	c.Flags().StringVar(&topic, "topic", "", "about this topic")
 	c.Flags().StringVar(&severity, "severity", "", "at least info, warning or critical")
-	c.Flags().StringVar(&since, "since", "", "not older than 15m, or since 2026-11-23T17:20:47Z")
+	c.Flags().StringVar(&since, "since", "", "not older than 15m or 7d, or since 2026-11-23T17:20:47Z")
 	c.Flags().IntVar(&limit, "limit", 100, "at most this many")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		q := url.Values{"limit": {strconv.Itoa(limit)}}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"warder/configs"
 	"warder/rules"
 	"warder/rules/sink"
 )
@@ -41,12 +42,12 @@ func (s *Server) parseFindingQuery(r *http.Request) (sink.Query, error) {
 }
 
 func (s *Server) since(text string) (time.Time, error) {
-	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+	if age, err := configs.ParseDuration(text); err == nil {
 		return s.now().Add(-age), nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, fmt.Errorf("since=%s: want an age such as 15m or a time such as 2026-11-23T17:20:47Z", text)
+		return t, fmt.Errorf("since=%s: want an age such as 15m or 7d, or a time such as 2026-11-23T17:20:47Z", text)
 	}
 	return t, nil
 }

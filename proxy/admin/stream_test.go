@@ -180,6 +180,7 @@ func TestFindingsQuery(t *testing.T) {
 		"?group=billing":              "01H",
 		"?client_id=profile-svc":      "01G 01F 01E",
 		"?since=15m":                  "01H 01G 01F",
+		"?since=7d":                   "01H 01G 01F 01E",
 		"?since=2026-11-23T12:00:01Z": "01H 01G",
 		"?limit=1":                    "01H",
 		"?topic=users&limit=2":        "01G 01F",

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,7 +44,8 @@ func blocks(page string) []block {
 	return all
 }
 
-var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/ci.md", "docs/findings.md", "docs/deploy.md"}
+var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/ci.md", "docs/findings.md", "docs/deploy.md", "docs/limits.md",
+	"docs/howto/block-tombstones.md", "docs/howto/migrate.md"}
 
 // Marked commands run as they stand, in an empty directory, with warder on the
 // path.
@@ -63,9 +65,14 @@ func TestMarkedCommandsWork(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", b.text)
 			cmd.Dir = t.TempDir()
+			// What a failed block has left in the background goes with it, and is not waited for.
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+			cmd.WaitDelay = time.Second
 			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s:%d: %v\n%s\n%s", page, b.line, err, b.text, out)
+				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			}
 			cancel()
 		}
