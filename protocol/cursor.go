@@ -139,6 +139,21 @@ func (s *streamReader) arrayLen(flexible bool) int {
 	return max(n, 0)
 }
 
+// skipCompact steps over a compact string or compact bytes, null or not.
+func (s *streamReader) skipCompact() { s.skip(max(s.compactLen(), 0)) }
+
+// result is what ended a walk over a body of size bytes early: an error of the
+// Cursor as it is, a *MalformedError for the bytes, or nil.
+func (s *streamReader) result(key APIKey, version int16, field string, size int) error {
+	if s.fail != nil {
+		return s.fail
+	}
+	if s.err != nil {
+		return &MalformedError{Key: key, Version: version, Field: field, Offset: size - s.c.Remaining(), Err: s.err}
+	}
+	return nil
+}
+
 // skipTags steps over a section of tagged fields.
 func (s *streamReader) skipTags() {
 	for n := int32(s.uvarint()); n > 0 && s.ok(); n-- {

@@ -66,8 +66,19 @@ func rewriteEndpoints(dst []byte, key APIKey, version int16, body []byte, tags i
 // appendEndpoints appends the value of a NodeEndpoints field with each entry
 // mapped. n is how many entries are left. Racks and tags are copied.
 func appendEndpoints(dst, value []byte, m MapEndpoint) (out []byte, n int, changed bool, err error) {
+	entries, n, size, changed, err := mapEndpointArray(value, m)
+	if err != nil {
+		return dst, 0, false, err
+	}
+	dst = wire.AppendArrayLen(dst, n, true)
+	dst = append(dst, entries...)
+	return append(dst, value[size:]...), n, changed, nil
+}
+
+// mapEndpointArray maps the array of endpoints at the start of value: its entries
+// as they are to be, how many are left, and the bytes that the array took.
+func mapEndpointArray(value []byte, m MapEndpoint) (entries []byte, n, size int, changed bool, err error) {
 	r := wire.NewReader(value)
-	var entries []byte
 	for range r.ArrayLen(true) {
 		start := r.Offset()
 		nodeID := r.Int32()
@@ -77,7 +88,7 @@ func appendEndpoints(dst, value []byte, m MapEndpoint) (out []byte, n int, chang
 		r.NullableCompactString() // Rack
 		r.SkipTags()
 		if r.Err() != nil {
-			return dst, 0, false, r.Err()
+			break
 		}
 		from := Endpoint{NodeID: nodeID, Host: string(host), Port: port}
 		to, keep := from, true
@@ -99,10 +110,5 @@ func appendEndpoints(dst, value []byte, m MapEndpoint) (out []byte, n int, chang
 		entries = wire.AppendInt32(entries, to.Port)
 		entries = append(entries, value[fixed:r.Offset()]...)
 	}
-	if r.Err() != nil {
-		return dst, 0, false, r.Err()
-	}
-	dst = wire.AppendArrayLen(dst, n, true)
-	dst = append(dst, entries...)
-	return append(dst, value[r.Offset():]...), n, changed, nil
+	return entries, n, r.Offset(), changed, r.Err()
 }

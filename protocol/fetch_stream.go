@@ -79,14 +79,7 @@ func (f *FetchResponseStream) next(out *FetchResponsePartition) bool {
 // Err returns what ended the walk early: an error of the Cursor as it is, a
 // *MalformedError for the bytes, or nil.
 func (f *FetchResponseStream) Err() error {
-	if f.s.fail != nil {
-		return f.s.fail
-	}
-	if f.s.err != nil {
-		return &MalformedError{Key: Fetch, Version: f.version, Field: "FetchResponse",
-			Offset: f.size - f.s.c.Remaining(), Err: f.s.err}
-	}
-	return nil
+	return f.s.result(Fetch, f.version, "FetchResponse", f.size)
 }
 
 func (f *FetchResponseStream) flexible() bool { return f.version >= fetchFlexible }
