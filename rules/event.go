@@ -51,6 +51,9 @@ const (
 	KindOffsetsListed
 	KindMemberFetched
 	KindMemberPolled
+	KindAcquired
+	KindAcknowledged
+	KindShareOffsets
 
 	// NumKinds bounds the values above.
 	NumKinds

@@ -160,17 +160,32 @@ func (e Left) When() time.Time { return e.At }
 // Key knows ByGroup.
 func (e Left) Key(k KeyKind) string { return groupKey(k, e.Group) }
 
-// ConsumerHeartbeat is a ConsumerGroupHeartbeat (KIP-848) with its answer.
-// Generation is the member epoch of the request: 0 joins, -1 leaves, -2 is a
-// static member that will come back.
+// EpochProtocol says which of the protocols a group speaks that are made of
+// heartbeats with member epochs.
+type EpochProtocol uint8
+
+// The protocols.
+const (
+	ConsumerEpochs EpochProtocol = iota // ConsumerGroupHeartbeat, KIP-848
+	ShareEpochs                         // ShareGroupHeartbeat, KIP-932
+	StreamsEpochs                       // StreamsGroupHeartbeat, KIP-1071
+)
+
+// ConsumerHeartbeat is a ConsumerGroupHeartbeat (KIP-848) with its answer, or the
+// heartbeat of a share group (KIP-932) or a Streams group (KIP-1071), which say the
+// same of their members. Generation is the member epoch of the request: 0 joins, -1
+// leaves, -2 is a static member that will come back.
 type ConsumerHeartbeat struct {
 	At     time.Time
 	Client *Identity
 	Membership
+	Protocol  EpochProtocol
 	Requested time.Time
 	// RebalanceTimeout is max.poll.interval.ms; said only when joining, else 0.
+	// Share groups do not say it.
 	RebalanceTimeout time.Duration
-	// Topics and Pattern of the subscription; Said when the request has them.
+	// Topics and Pattern of the subscription; Said when the request has them. Of
+	// Streams they are what its topology reads.
 	Topics  []string
 	Pattern string
 	Said    bool
@@ -184,9 +199,29 @@ type ConsumerHeartbeat struct {
 	HeartbeatInterval time.Duration
 	// Assigned partitions; AssignedSaid when the answer has them (null means
 	// unchanged). Partitions of topics whose id nobody can explain are left out.
+	// In a share group others may have them as well; of Streams they are what the
+	// active tasks read.
 	Assigned     []TopicPartition
 	AssignedSaid bool
-	ErrorCode    int16
+	// Unreadable says that more is assigned than Assigned has: tasks of Streams
+	// whose topology was not seen, or is a pattern.
+	Unreadable bool
+	// Streams is what only Streams says; nil for the others.
+	Streams   *StreamsHeartbeat
+	ErrorCode int16
+}
+
+// StreamsHeartbeat is what a StreamsGroupHeartbeat says beyond the others.
+type StreamsHeartbeat struct {
+	// TopologyEpoch of the request, which a member says when it joins; -1 else.
+	TopologyEpoch int32
+	// Active, Standby and Warmup are the tasks of the answer when AssignedSaid, as
+	// Streams writes them: subtopology and partition, as in 0_3. Standby and
+	// warm-up tasks follow changelogs; what they are for, others read.
+	Active, Standby, Warmup []string
+	// Status is what the coordinator finds wanting, as in "missing source
+	// topics: Source topics orders are missing."; empty when all is well.
+	Status []string
 }
 
 // Kind is KindConsumerHeartbeat.

@@ -71,13 +71,14 @@ func (*Groups) Kinds() []rules.Kind {
 		rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
 		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
 		rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
+		rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets,
 	}
 }
 
 // New makes the model of one group.
 func (m *Groups) New(group string, now time.Time) rules.ModelState {
 	return &Group{
-		ID: group, Since: now, LastEvent: now, Generation: -1, logs: m.logs, all: &m.all,
+		ID: group, Since: now, LastEvent: now, Generation: -1, TopologyEpoch: -1, logs: m.logs, all: &m.all,
 		members: map[string]*Member{}, partitions: map[rules.TopicPartition]*GroupPartition{},
 	}
 }
@@ -93,22 +94,39 @@ const (
 	UnknownProtocol Protocol = iota
 	ClassicProtocol
 	ConsumerProtocol // KIP-848
+	ShareProtocol    // KIP-932: members share partitions, and acknowledge each record
+	StreamsProtocol  // KIP-1071: members are given tasks, which read partitions
 )
 
-// String is the value of group.protocol.
-func (p Protocol) String() string { return [...]string{"unknown", "classic", "consumer"}[p] }
+// String is the value of group.protocol, or the type of group as Kafka's tools
+// write it.
+func (p Protocol) String() string {
+	return [...]string{"unknown", "classic", "consumer", "share", "streams"}[p]
+}
+
+// Epochs says that it is one of those made after KIP-848: the coordinator says how
+// often to send heartbeats, raises an epoch with each change, and has members
+// follow one by one.
+func (p Protocol) Epochs() bool { return p >= ConsumerProtocol }
+
+// Exclusive says that a partition has one owner at a time.
+func (p Protocol) Exclusive() bool { return p != ShareProtocol }
 
 // Group is what is known of one group. It belongs to one goroutine.
 type Group struct {
 	ID       string
 	Protocol Protocol
-	// Type is the protocol type of a classic group, "consumer" for consumers.
+	// Type is the protocol type of a classic group, "consumer" for consumers, or
+	// the name of Protocol; "" while no member was heard of.
 	Type string
 	// Assignor that the members agreed on, as in "cooperative-sticky".
 	Assignor string
 	// Generation of a classic group, or the highest member epoch seen; -1
 	// before the first.
 	Generation int32
+	// TopologyEpoch of a Streams group, as its members said last; -1 when not
+	// known.
+	TopologyEpoch int32
 	// Leader is the member id of the leader of a classic group.
 	Leader string
 	// Announced is how many members the coordinator told the leader of; 0 when
@@ -183,6 +201,12 @@ func (g *Group) Apply(ev rules.Event) {
 		g.memberFetched(&ev)
 	case rules.MemberPolled:
 		g.memberPolled(&ev)
+	case rules.Acquired:
+		g.acquired(&ev)
+	case rules.Acknowledged:
+		g.acknowledged(&ev)
+	case rules.ShareOffsets:
+		g.shareOffsets(&ev)
 	case rules.Gap:
 		g.Lost = now
 	}

@@ -10,10 +10,12 @@ import (
 // The consumer group protocol (KIP-848): members tell the coordinator in heartbeats
 // what they have and are told what to give up or take, so that nobody stops for
 // the others. Each change of the group raises its epoch; members follow one by one.
+// Share groups (KIP-932) and Streams groups (KIP-1071) do alike.
 
-// consumerHeartbeat follows a member by KIP-848.
+// consumerHeartbeat follows a member by KIP-848 and those after it.
 func (g *Group) consumerHeartbeat(ev *rules.ConsumerHeartbeat) {
-	g.Protocol, g.Type = ConsumerProtocol, "consumer"
+	g.Protocol = ConsumerProtocol + Protocol(ev.Protocol)
+	g.Type = g.Protocol.String()
 	m := g.members[ev.MemberID]
 	switch {
 	case ev.ErrorCode != 0:
@@ -81,9 +83,23 @@ func (g *Group) follow(m *Member, r *Rebalance, ev *rules.ConsumerHeartbeat) {
 		m.Topics = ev.Topics
 	}
 	if ev.AssignedSaid {
-		g.assign(m, ev.Assigned, true, ev.At)
+		g.assign(m, ev.Assigned, !ev.Unreadable, ev.At)
+	}
+	if ev.Streams != nil {
+		g.followStreams(m, ev.Streams, ev.AssignedSaid)
 	}
 	g.newEpoch(m, r, ev)
+}
+
+// followStreams notes what only Streams says of a member.
+func (g *Group) followStreams(m *Member, ev *rules.StreamsHeartbeat, assigned bool) {
+	if ev.TopologyEpoch >= 0 {
+		g.TopologyEpoch = ev.TopologyEpoch
+	}
+	m.Status = ev.Status
+	if assigned {
+		m.Tasks = &Tasks{ev.Active, ev.Standby, ev.Warmup}
+	}
 }
 
 // newEpoch takes in the epoch of a member. The group has settled when every member

@@ -23,7 +23,8 @@ const (
 )
 
 // DefaultSessionTimeout stands in where the session timeout is not on the wire:
-// the brokers' default of group.consumer.session.timeout.ms (KIP-848).
+// the brokers' default of group.consumer.session.timeout.ms (KIP-848), and of the
+// same for share and Streams groups (GroupCoordinatorConfig.java).
 const DefaultSessionTimeout = 45 * time.Second
 
 // beatsKept is how many intervals between heartbeats are remembered.
@@ -59,12 +60,16 @@ type Member struct {
 	Assigned   []rules.TopicPartition
 	AssignedAt time.Time
 	Readable   bool
+	// Tasks of a member of a Streams group, nil when they are not known.
+	Tasks *Tasks
+	// Status is what the coordinator of a Streams group finds wanting.
+	Status []string
 	// Progress is the last sign that its application polls, see showsPoll.
 	Progress time.Time
 	// Fetched is its last Fetch.
 	Fetched time.Time
 
-	interval time.Duration // between heartbeats as the coordinator asks for it; KIP-848 alone
+	interval time.Duration // between heartbeats as the coordinator asks for it, see Protocol.Epochs
 	beats    [beatsKept]time.Duration
 	nbeats   int
 	metadata uint64
@@ -72,6 +77,10 @@ type Member struct {
 	asked      time.Time // when it asked to join the last round
 	generation int32     // that it joined last, or its epoch; -1 when that is not known
 }
+
+// Tasks are what a member of a Streams group works on, each as subtopology and
+// partition. Only Active ones read partitions of the group.
+type Tasks struct{ Active, Standby, Warmup []string }
 
 // defaultHeartbeat is the heartbeat interval of nearly every library.
 const defaultHeartbeat = 3 * time.Second
@@ -127,9 +136,9 @@ func (m *Member) Expires() time.Time {
 	return m.Alive.Add(m.SessionTimeout)
 }
 
-// Consumer says that the member speaks the consumer group protocol (KIP-848), in
-// which the coordinator says how often to send heartbeats, and the session timeout
-// is not on the wire.
+// Consumer says that the member speaks the consumer group protocol (KIP-848) or one
+// of those after it, in which the coordinator says how often to send heartbeats, and
+// the session timeout is not on the wire.
 func (m *Member) Consumer() bool { return m.interval > 0 }
 
 // Owns says whether a partition is assigned to the member.
@@ -210,12 +219,19 @@ func (g *Group) late(who rules.Membership, client *rules.Identity, at time.Time)
 	return m
 }
 
-// assign notes the member as owner of its partitions, and of no others.
+// assign notes the member as owner of its partitions, and of no others. Partitions
+// of a share group have no owner.
 func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool, at time.Time) {
 	g.handOver(m, assigned, at)
 	before := m.Assigned
 	m.Assigned, m.Readable, m.AssignedAt = assigned, readable, at
 	m.Progress = at // what it has not had it cannot have read
+	if !g.Protocol.Exclusive() {
+		for _, tp := range assigned {
+			g.partition(tp)
+		}
+		return
+	}
 	for _, tp := range assigned {
 		p := g.partition(tp)
 		if p == nil {

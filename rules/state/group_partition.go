@@ -50,6 +50,7 @@ type GroupPartition struct {
 	lost       lostPlace
 	resetAt    time.Time // of the last reset
 	assignedAt time.Time // when the owner was last told that it is
+	share      *SharePartition
 }
 
 // partition gives what is known of a partition, made if need be; nil when there
@@ -118,6 +119,9 @@ func (g *Group) refresh(now time.Time) {
 		if ends, ok := g.logs.Find(p.TopicPartition); ok {
 			p.Ends = ends
 			p.past.add(now, ends.HighWatermark, p.Committed)
+		}
+		if p.share != nil {
+			p.share.prune(now)
 		}
 	}
 }

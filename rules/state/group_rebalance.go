@@ -97,8 +97,12 @@ func (g *Group) Rebalanced() [NumCauses]uint64 { return g.rebalanced }
 // Cooperative says that the group's members keep what they have while they
 // rebalance.
 func (g *Group) Cooperative() bool {
-	return g.Protocol == ConsumerProtocol || strings.HasPrefix(g.Assignor, "cooperative")
+	return g.Protocol.Epochs() || strings.HasPrefix(g.Assignor, "cooperative")
 }
+
+// handsOver says that partitions go from one member to another, and are with
+// nobody on their way.
+func (g *Group) handsOver() bool { return g.Cooperative() && g.Protocol.Exclusive() }
 
 // last gives the last rebalance, open or not; nil when there was none.
 func (g *Group) last() *Rebalance {
@@ -300,7 +304,7 @@ func (g *Group) syncedRebalance(m *Member, before int, ev *rules.Synced) {
 // handOver notes what cooperative members give up and get.
 func (g *Group) handOver(m *Member, assigned []rules.TopicPartition, at time.Time) {
 	r := g.last()
-	if r == nil || !g.Cooperative() {
+	if r == nil || !g.handsOver() {
 		return
 	}
 	if len(m.Assigned) > 0 {
@@ -326,7 +330,7 @@ func (g *Group) handOver(m *Member, assigned []rules.TopicPartition, at time.Tim
 
 // giveUp takes in that a member which has gone had partitions.
 func (g *Group) giveUp(m *Member, at time.Time) {
-	if g.Cooperative() {
+	if g.handsOver() {
 		for _, p := range m.Assigned {
 			g.free(p, at)
 		}

@@ -15,11 +15,14 @@ import (
 // milliseconds, and what is not known is left out.
 type GroupView struct {
 	ID string `json:"id"`
-	// Protocol is classic, consumer (KIP-848) or unknown.
+	// Protocol is classic, consumer (KIP-848), share (KIP-932), streams
+	// (KIP-1071) or unknown.
 	Protocol string `json:"protocol"`
 	Assignor string `json:"assignor,omitempty"`
 	// Generation, or the highest member epoch; -1 before the first.
 	Generation int32 `json:"generation"`
+	// TopologyEpoch of a Streams group.
+	TopologyEpoch *int32 `json:"topology_epoch,omitempty"`
 	// Since is when the group was first heard of, LastEvent when last.
 	Since     time.Time `json:"since"`
 	LastEvent time.Time `json:"last_event"`
@@ -53,6 +56,18 @@ type MemberView struct {
 	SessionTimeout int64 `json:"session_timeout_ms"`
 	// Assigned partitions; null when the assignment cannot be read.
 	Assigned []TopicPartitionsView `json:"assigned"`
+	// Tasks of a member of a Streams group.
+	Tasks *TasksView `json:"tasks,omitempty"`
+	// Status is what the coordinator of a Streams group finds wanting.
+	Status []string `json:"status,omitempty"`
+}
+
+// TasksView is the tasks of a MemberView, each as subtopology and partition. Standby
+// and warm-up tasks read changelogs only.
+type TasksView struct {
+	Active  []string `json:"active"`
+	Standby []string `json:"standby"`
+	Warmup  []string `json:"warmup"`
 }
 
 // TopicPartitionsView is the partitions of one topic.
@@ -97,11 +112,43 @@ type PartitionView struct {
 	// ago the next of them was written, as an estimate.
 	Lag     *int64 `json:"lag,omitempty"`
 	TimeLag *int64 `json:"lag_ms,omitempty"`
-	// Owner is the member id of who it is assigned to.
+	// Owner is the member id of who it is assigned to. In a share group a
+	// partition has none: members say what is assigned to them.
 	Owner string `json:"owner,omitempty"`
+	// Share is how a share group does on the partition.
+	Share *ShareView `json:"share,omitempty"`
 	// Moves are the last times that the group came to another place than where
 	// it had committed, oldest first.
 	Moves []MoveView `json:"moves,omitempty"`
+}
+
+// ShareView is a partition as a share group reads it.
+type ShareView struct {
+	// Start is the share-partition start offset, all before it is done with, as
+	// somebody was told at StartAt. Nobody tells it unasked.
+	Start   *int64    `json:"start,omitempty"`
+	StartAt time.Time `json:"start_at,omitzero"`
+	// Delivered is the highest offset that a member was given.
+	Delivered   *int64    `json:"delivered,omitempty"`
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	// How many records members said so of, while warder listened.
+	Accepted       int64     `json:"accepted"`
+	Released       int64     `json:"released"`
+	Rejected       int64     `json:"rejected"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitzero"`
+	// Again are records that were given back or delivered more than once, and are
+	// not done with.
+	Again []RedeliveredView `json:"again,omitempty"`
+}
+
+// RedeliveredView are records of a ShareView, from First to Last.
+type RedeliveredView struct {
+	First      int64     `json:"first"`
+	Last       int64     `json:"last"`
+	Deliveries int       `json:"deliveries"`
+	Releases   int       `json:"releases"`
+	Since      time.Time `json:"since"`
+	Member     string    `json:"member"`
 }
 
 // MoveView is a move of a PartitionView.
@@ -148,6 +195,9 @@ func (g *Group) View(now time.Time) GroupView {
 		Members: make([]MemberView, 0, g.Members()), Partitions: make([]PartitionView, 0, g.Partitions()),
 		Rebalances: make([]RebalanceView, 0, len(g.Rebalances())),
 	}
+	if g.TopologyEpoch >= 0 {
+		v.TopologyEpoch = new(g.TopologyEpoch)
+	}
 	g.EachMember(func(m *Member) { v.Members = append(v.Members, m.view(now)) })
 	slices.SortFunc(v.Members, func(a, b MemberView) int { return strings.Compare(a.ID, b.ID) })
 	g.EachPartition(func(p *GroupPartition) { v.Partitions = append(v.Partitions, p.view(now)) })
@@ -193,6 +243,26 @@ func (m *Member) view(now time.Time) MemberView {
 	if m.Readable {
 		v.Assigned = byTopic(m.Assigned)
 	}
+	if t := m.Tasks; t != nil {
+		v.Tasks = &TasksView{Active: listOf(t.Active), Standby: listOf(t.Standby), Warmup: listOf(t.Warmup)}
+	}
+	v.Status = slices.Clone(m.Status)
+	return v
+}
+
+// listOf copies a list, which JSON shows as one when it is empty too.
+func listOf(list []string) []string { return append([]string{}, list...) }
+
+func (s *SharePartition) view() *ShareView {
+	v := &ShareView{
+		Start: known(s.Start), StartAt: s.StartAt, Delivered: known(s.Delivered), DeliveredAt: s.DeliveredAt,
+		Accepted: s.Accepted, Released: s.Released, Rejected: s.Rejected, AcknowledgedAt: s.AcknowledgedAt,
+	}
+	for i := range s.again {
+		if k := &s.again[i]; k.Open() {
+			v.Again = append(v.Again, RedeliveredView{k.First, k.Last, k.Deliveries, k.Releases, k.Since, k.MemberID})
+		}
+	}
 	return v
 }
 
@@ -236,6 +306,9 @@ func (p *GroupPartition) view(now time.Time) PartitionView {
 	}
 	if late, ok := p.TimeLag(now); ok {
 		v.TimeLag = new(max(late, 0).Milliseconds())
+	}
+	if p.share != nil {
+		v.Share = p.share.view()
 	}
 	for _, m := range p.Moves() {
 		v.Moves = append(v.Moves, MoveView{
