@@ -293,7 +293,7 @@ var apis = [MaxKey + 1]API{
 	WriteShareGroupState:                  {WriteShareGroupState, "WriteShareGroupState", 0, 1, 0, TreatPass},
 	DeleteShareGroupState:                 {DeleteShareGroupState, "DeleteShareGroupState", 0, 0, 0, TreatPass},
 	ReadShareGroupStateSummary:            {ReadShareGroupStateSummary, "ReadShareGroupStateSummary", 0, 1, 0, TreatPass},
-	StreamsGroupHeartbeat:                 {StreamsGroupHeartbeat, "StreamsGroupHeartbeat", 0, 1, 0, TreatPass},
+	StreamsGroupHeartbeat:                 {StreamsGroupHeartbeat, "StreamsGroupHeartbeat", 0, 1, 0, TreatObserve},
 	StreamsGroupDescribe:                  {StreamsGroupDescribe, "StreamsGroupDescribe", 0, 1, 0, TreatPass},
 	DescribeShareGroupOffsets:             {DescribeShareGroupOffsets, "DescribeShareGroupOffsets", 0, 1, 0, TreatPass},
 	AlterShareGroupOffsets:                {AlterShareGroupOffsets, "AlterShareGroupOffsets", 0, 0, 0, TreatPass},

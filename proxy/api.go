@@ -6,7 +6,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"warder/protocol"
-	"warder/protocol/messages"
 	"warder/proxy/tap"
 )
 
@@ -54,9 +53,14 @@ func init() {
 		protocol.SaslAuthenticate:        {onRequest: onSaslAuthenticate},
 		protocol.IncrementalAlterConfigs: {onRequest: onIncrementalAlterConfigs},
 		protocol.DescribeCluster:         {onAnswer: onEndpoints},
-		protocol.ShareGroupHeartbeat:     {onRequest: subscribing(messages.ParseShareGroupHeartbeatSubscription)},
-		protocol.ShareFetch:              {onAnswer: onEndpoints},
-		protocol.ShareAcknowledge:        {onAnswer: onEndpoints},
+		protocol.ShareGroupHeartbeat:     {onRequest: follows(consumerGroupKinds, kmsg.NewPtrShareGroupHeartbeatRequest(), kmsg.NewPtrShareGroupHeartbeatResponse(), noteShareSubscription, onShareHeartbeat)},
+		protocol.ShareFetch:              {onRequest: onShareFetch},
+		protocol.ShareAcknowledge:        {onRequest: onShareAcknowledge},
+		protocol.StreamsGroupHeartbeat:   {onRequest: follows(consumerGroupKinds, kmsg.NewPtrStreamsGroupHeartbeatRequest(), kmsg.NewPtrStreamsGroupHeartbeatResponse(), noteStreamsSubscription, onStreamsHeartbeat)},
+		protocol.AlterShareGroupOffsets:  {onRequest: follows(shareOffsetKinds, kmsg.NewPtrAlterShareGroupOffsetsRequest(), kmsg.NewPtrAlterShareGroupOffsetsResponse(), nil, onShareOffsetsAltered)},
+		protocol.DeleteShareGroupOffsets: {onRequest: follows(shareOffsetKinds, kmsg.NewPtrDeleteShareGroupOffsetsRequest(), kmsg.NewPtrDeleteShareGroupOffsetsResponse(), nil, onShareOffsetsDeleted)},
+
+		protocol.DescribeShareGroupOffsets: {onRequest: follows(shareOffsetKinds, kmsg.NewPtrDescribeShareGroupOffsetsRequest(), kmsg.NewPtrDescribeShareGroupOffsetsResponse(), nil, onShareOffsetsDescribed)},
 	}
 }
 

@@ -73,8 +73,12 @@ func (s *session) noteConsumer(ev *rules.ConsumerHeartbeat) {
 		s.srv.members.Left(m.Group, m.MemberID)
 	default:
 		m.Generation = ev.Epoch
-		if ev.AssignedSaid {
-			s.srv.members.Assigned(ev.Client, m, ev.Assigned, true)
+		switch {
+		case !ev.AssignedSaid:
+		case ev.Protocol == rules.ShareEpochs: // it fetches none of it with Fetch
+			s.srv.members.Assigned(ev.Client, m, nil, true)
+		default:
+			s.srv.members.Assigned(ev.Client, m, ev.Assigned, !ev.Unreadable)
 		}
 		s.speaksFor(m)
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // Broker addresses in answers: FindCoordinator (10), DescribeCluster (60),
-// ShareFetch (78) and ShareAcknowledge (79) here, Metadata (3), Produce (0) and
-// Fetch (1) in their own files. These seven are all that a client-facing broker
+// ShareAcknowledge (79) here, Metadata (3), Produce (0), Fetch (1) and ShareFetch (78)
+// in their own files. These seven are all that a client-facing broker
 // listener sends.
 //
 // Behaviour: every address of a broker becomes the address of the port that

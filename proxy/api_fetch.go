@@ -131,11 +131,12 @@ func (s *session) malformedFetchAnswer(ex *exchange, a *answer, err error) bool 
 	switch {
 	case !malformed:
 		return false
-	case ex.version < fetchEndpointsSince:
+	case ex.key == protocol.Fetch && ex.version < fetchEndpointsSince:
 		s.srv.metrics.skipped("malformed_answer", a.size)
 	default:
 		s.srv.metrics.skipped("unreadable_answer", a.size)
-		s.srv.noise.Error().Err(err).Uint64("conn_id", s.id).Msg("a Fetch answer could not be read: if it carries broker addresses, clients may be sent round warder")
+		s.srv.noise.Error().Err(err).Str("api", protocol.APIName(ex.key)).Uint64("conn_id", s.id).
+			Msg("an answer with records could not be read: if it carries broker addresses, clients may be sent round warder")
 	}
 	return true
 }

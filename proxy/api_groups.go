@@ -8,16 +8,16 @@ import (
 	"warder/rules"
 )
 
-// ShareGroupHeartbeat (76), and what every kind of group says of its topics.
+// What every kind of group says of its topics.
 //
-// Behaviour: ShareGroupHeartbeat passes unchanged, its answer unread. It is read only while a
-// rule wants to know who subscribes to what, and is told when the list is new for
-// the group on this connection: members join again at every rebalance.
+// Behaviour: a subscription is told when the list is new for the group on this
+// connection: members join again at every rebalance.
 //
 // Version notes: the topics of a JoinGroup stand in the metadata of each protocol,
 // a message of its own with its own versions. The heartbeats (KIP-848, KIP-932)
 // name topics when a member joins and when they change, else null; a pattern
-// exists from version 1 of ConsumerGroupHeartbeat on.
+// exists from version 1 of ConsumerGroupHeartbeat on. Streams (KIP-1071) tells its
+// topology when it joins.
 
 // maxSubscriptions bounds the groups that one connection is remembered to be in.
 // Consumers are in one; beyond the bound all are forgotten, and told again.
@@ -47,23 +47,6 @@ func (m *subscriptions) news(s *messages.Subscription) bool {
 	}
 	(*m)[s.Group] = h.Sum64()
 	return true
-}
-
-// subscribing makes the handler of an API whose requests may carry a subscription.
-func subscribing(parse func(version int16, body []byte, limits messages.Limits) (messages.Subscription, error)) func(*session, *request) error {
-	return func(s *session, rq *request) error {
-		if !s.srv.engine.Wants(rules.KindSubscribed) {
-			return s.forward(rq, s.exchange(rq, nil))
-		}
-		asked, ok, err := glance(s, rq, parse)
-		if err != nil {
-			return err
-		}
-		if ok {
-			s.tellSubscription(&asked)
-		}
-		return s.forward(rq, s.exchange(rq, nil))
-	}
 }
 
 // tellSubscription tells rules what a request subscribes to, if it is news.

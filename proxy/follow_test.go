@@ -77,7 +77,9 @@ func groupRig(t *testing.T) (*rig, *listening) {
 	t.Cleanup(cluster.Close)
 	l := &listening{}
 	spec := l.spec(rules.ByGroup, rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
-		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberPolled)
+		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberPolled,
+		rules.KindConsumerHeartbeat, rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets)
+	cluster.SetGroupConfigs("billing", map[string]string{"share.auto.offset.reset": "earliest"})
 	return startRig(t, nil, cluster.Bootstrap(), []rules.Spec{spec}, nil), l
 }
 

@@ -40,6 +40,7 @@ type Server struct {
 	engine    *engine.Engine
 	topics    *state.Topics
 	members   *state.Members
+	streams   *state.Topologies
 	logs      *state.Logs
 	metrics   *Metrics
 	tap       *tap.Hub
@@ -79,7 +80,7 @@ type liveSettings struct {
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), logs: o.Logs, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), logs: o.Logs, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
@@ -89,6 +90,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine.AddStore("logs", s.logs)
 	s.engine.AddStore("members", s.members)
+	s.engine.AddStore("topologies", s.streams)
 	s.metrics.Observe(s.engine, o.Config.Metrics.MaxSeries)
 	s.topology = newTopology(s.changed)
 	s.hard, s.cut = context.WithCancelCause(context.Background())

@@ -51,7 +51,8 @@ type session struct {
 	hadRefusal   bool // a batch of this session was refused: out of order sequences may follow
 	subscribed   subscriptions
 
-	readCommitted bool // the isolation level of the last Fetch
+	readCommitted bool      // the isolation level of the last Fetch
+	sharePolled   time.Time // when it was last told that a member of a share group fetches
 
 	// owned by the response loop
 	response answer

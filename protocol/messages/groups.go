@@ -1,11 +1,10 @@
 package messages
 
 import (
-	"github.com/twmb/franz-go/pkg/kmsg"
-)
+	"slices"
+	"strings"
 
-const (
-	keyShareGroupHeartbeat = 76
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Subscription is what a member of a group says of the topics it wants.
@@ -30,17 +29,42 @@ func ConsumerGroupHeartbeatSubscription(rq *kmsg.ConsumerGroupHeartbeatRequest) 
 	}
 }
 
-// ParseShareGroupHeartbeatSubscription reads the subscription in the body of a
-// ShareGroupHeartbeat request (KIP-932).
-//
-// Errors: *VersionError, *LimitError, *MalformedError.
-func ParseShareGroupHeartbeatSubscription(version int16, body []byte, lim Limits) (Subscription, error) {
-	rq, err := read[*kmsg.ShareGroupHeartbeatRequest](DecodeRequest(keyShareGroupHeartbeat, version, body, lim))
-	if err != nil {
-		return Subscription{}, err
-	}
+// ShareGroupHeartbeatSubscription gives the subscription in a ShareGroupHeartbeat
+// request (KIP-932).
+func ShareGroupHeartbeatSubscription(rq *kmsg.ShareGroupHeartbeatRequest) Subscription {
 	return Subscription{
 		Group: rq.GroupID, Topics: rq.SubscribedTopicNames[:min(len(rq.SubscribedTopicNames), maxMemberTopics)],
 		Said: rq.SubscribedTopicNames != nil,
-	}, nil
+	}
+}
+
+// StreamsGroupHeartbeatSubscription gives what the topology in a
+// StreamsGroupHeartbeat request reads (KIP-1071), without changelogs. Members tell it
+// when they join.
+func StreamsGroupHeartbeatSubscription(rq *kmsg.StreamsGroupHeartbeatRequest) Subscription {
+	sub := Subscription{Group: rq.Group, Said: rq.Topology != nil}
+	if !sub.Said {
+		return sub
+	}
+	var patterns []string
+	for i := range rq.Topology.Subtopologies {
+		t := &rq.Topology.Subtopologies[i]
+		sub.Topics = append(sub.Topics, SubtopologySources(t)...)
+		patterns = append(patterns, t.SourceTopicRegex...)
+	}
+	slices.Sort(sub.Topics)
+	sub.Topics = slices.Compact(sub.Topics)
+	sub.Topics = sub.Topics[:min(len(sub.Topics), maxMemberTopics)]
+	sub.Pattern = strings.Join(patterns, "|")
+	return sub
+}
+
+// SubtopologySources gives the topics that a subtopology reads by name: those that it
+// is given, and those that Streams makes to repartition.
+func SubtopologySources(t *kmsg.StreamsGroupHeartbeatRequestTopologySubtopology) []string {
+	topics := slices.Clone(t.SourceTopics)
+	for i := range t.RepartitionSourceTopics {
+		topics = append(topics, t.RepartitionSourceTopics[i].Topic)
+	}
+	return topics
 }

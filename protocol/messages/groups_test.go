@@ -2,7 +2,6 @@ package messages
 
 import (
 	"errors"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -90,12 +89,24 @@ func TestParseGroupHeartbeatSubscription(t *testing.T) {
 	}
 	share := kmsg.NewPtrShareGroupHeartbeatRequest()
 	share.GroupID, share.SubscribedTopicNames = "workers", []string{"jobs"}
-	got, err := ParseShareGroupHeartbeatSubscription(1, at(1, share), Limits{})
-	check1(t, "share group", 1, got, err, Subscription{Group: "workers", Topics: []string{"jobs"}, Said: true})
+	check1(t, "share group", 1, ShareGroupHeartbeatSubscription(share), nil, Subscription{Group: "workers", Topics: []string{"jobs"}, Said: true})
 	share.SubscribedTopicNames = nil
-	got, err = ParseShareGroupHeartbeatSubscription(1, at(1, share), Limits{})
-	check1(t, "share group, unchanged", 1, got, err, Subscription{Group: "workers"})
-	if _, err := ParseShareGroupHeartbeatSubscription(0, nil, Limits{}); !reflect.DeepEqual(err, &VersionError{Key: 76, Version: 0}) {
-		t.Errorf("version 0: %v", err)
-	}
+	check1(t, "share group, unchanged", 1, ShareGroupHeartbeatSubscription(share), nil, Subscription{Group: "workers"})
+}
+
+// What a Streams application reads: what its topology is given, and what it makes to repartition; no changelogs.
+func TestStreamsHeartbeatSubscription(t *testing.T) {
+	rq := kmsg.NewPtrStreamsGroupHeartbeatRequest()
+	rq.Group = "app"
+	check1(t, "unchanged", 0, StreamsGroupHeartbeatSubscription(rq), nil, Subscription{Group: "app"})
+	rq.Topology = &kmsg.StreamsGroupHeartbeatRequestTopology{Subtopologies: []kmsg.StreamsGroupHeartbeatRequestTopologySubtopology{
+		{SubtopologyID: "0", SourceTopics: []string{"orders", "users"}, RepartitionSinkTopics: []string{"app-by-user-repartition"}},
+		{
+			SubtopologyID: "1", SourceTopics: []string{"users"}, SourceTopicRegex: []string{"eu-.*", "us-.*"},
+			RepartitionSourceTopics: []kmsg.TopicInfo{{Topic: "app-by-user-repartition"}}, StateChangelogTopics: []kmsg.TopicInfo{{Topic: "app-counts-changelog"}},
+		},
+	}}
+	check1(t, "topology", 0, StreamsGroupHeartbeatSubscription(rq), nil, Subscription{
+		Group: "app", Topics: []string{"app-by-user-repartition", "orders", "users"}, Pattern: "eu-.*|us-.*", Said: true,
+	})
 }
