@@ -97,6 +97,15 @@ func setting(l rules.Library, kafka string) string {
 	return kafka
 }
 
+// sessionSetting is the name of the setting that says how long a member of a group may
+// be silent: its own, or the group's, where the coordinator decides (GroupConfig.java).
+func sessionSetting(g *state.Group, l rules.Library) string {
+	if g.Protocol.Epochs() {
+		return g.Protocol.String() + ".session.timeout.ms of the group"
+	}
+	return setting(l, "session.timeout.ms")
+}
+
 // departureOf gives the last departure of a member, nil when none is remembered.
 func departureOf(g *state.Group, id string) *state.Departure {
 	for _, d := range slices.Backward(g.Departures()) {

@@ -21,8 +21,8 @@ func (m *gap) awayStatic() bool { return m.InstanceID != "" && !m.Gone.IsZero() 
 func gapReport(g *state.Group, m *gap, s *silence) rules.Report {
 	why := silenceOf(m)
 	out := rules.Report{
-		Severity: gapSeverity(m), Subject: s.subject, OwnSubject: true, News: m.level == overdue,
-		Summary: gapSummary(g, m), Advice: why.advice(m),
+		Severity: gapSeverity(g, m), Subject: s.subject, OwnSubject: true, News: m.level == overdue,
+		Summary: gapSummary(g, m), Advice: why.advice(g, m),
 		Evidence: rules.Evidence{
 			{Name: "kind", Value: m.level.String()},
 			{Name: "cause", Value: string(why)},
@@ -51,14 +51,14 @@ func gapReport(g *state.Group, m *gap, s *silence) rules.Report {
 	return out
 }
 
-// gapSeverity is one step lower for a static member without a connection: it is
-// most likely being restarted.
-func gapSeverity(m *gap) rules.Severity {
+// gapSeverity is one step lower for a static member without a connection, which is
+// most likely being restarted, and in a share group, where others go on.
+func gapSeverity(g *state.Group, m *gap) rules.Severity {
 	severity := rules.Warning
 	if m.level > quiet {
 		severity = rules.Critical
 	}
-	if m.awayStatic() && m.level < overdue {
+	if m.awayStatic() && m.level < overdue || !g.Protocol.Exclusive() {
 		severity--
 	}
 	return severity
@@ -71,6 +71,8 @@ func gapSummary(g *state.Group, m *gap) string {
 		partitions = "partitions"
 	}
 	switch {
+	case !g.Protocol.Exclusive():
+		return sharedGapSummary(m, name, group)
 	case m.level == overdue:
 		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, the group rebalances, and others read its %s again from the last commit",
 			name, group, short(m.silent()), sessionText(m), short(m.SessionTimeout), partitions)
@@ -86,6 +88,21 @@ func gapSummary(g *state.Group, m *gap) string {
 	}
 	return fmt.Sprintf("member %s of group %s has sent no heartbeat for %s (usually every %s): its coordinator removes it in %s",
 		name, group, short(m.silent()), short(m.HeartbeatInterval()), short(m.left()))
+}
+
+// sharedGapSummary is gapSummary for a member of a share group, whose partitions
+// others read as well.
+func sharedGapSummary(m *gap, name, group string) string {
+	const then = "what it was given and has not acknowledged goes to others when its lock runs out"
+	switch {
+	case m.level == overdue:
+		return fmt.Sprintf("member %s of share group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it; %s",
+			name, group, short(m.silent()), sessionText(m), short(m.SessionTimeout), then)
+	case !m.Gone.IsZero():
+		return fmt.Sprintf("member %s of share group %s lost its connection without leaving: %s", name, group, then)
+	}
+	return fmt.Sprintf("member %s of share group %s has sent no heartbeat for %s (usually every %s): its coordinator removes it in %s; %s",
+		name, group, short(m.silent()), short(m.HeartbeatInterval()), short(m.left()), then)
 }
 
 // sessionText says whose session timeout it is.
@@ -130,15 +147,18 @@ func silenceOf(m *gap) silenceCause {
 }
 
 // advice says what to do about it.
-func (c silenceCause) advice(m *gap) string {
+func (c silenceCause) advice(g *state.Group, m *gap) string {
 	library := m.Client.Library()
-	session := setting(library, "session.timeout.ms")
+	session := sessionSetting(g, library)
 	switch c {
 	case manyAtOnce:
 		return "More than half of the group is silent at once: look at the group's coordinator and the network in front of it before you look at the members."
 	case connectionLost:
 		if m.InstanceID != "" {
 			return fmt.Sprintf("If this is a restart, %s must be longer than it takes. If the process will not come back, remove it with kafka-consumer-groups or the admin client's removeMembersFromConsumerGroup, so that its partitions need not wait.", session)
+		}
+		if !g.Protocol.Exclusive() {
+			return "Look whether the process has ended or was cut off. A share consumer that is closed on shutdown releases what it has in hand at once, so that others need not wait for its locks."
 		}
 		return fmt.Sprintf("Look whether the process has ended or was cut off. A consumer that is closed on shutdown gives its partitions away at once; static membership (%s) with a %s longer than a restart keeps them for it.",
 			setting(library, "group.instance.id"), session)
@@ -182,8 +202,12 @@ func goneReport(g *state.Group, id string, s *silence) rules.Report {
 		if !d.Told {
 			verb = "must have been"
 		}
-		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; its %s went to others", s.name, verb, group,
-			short(max(s.longest, d.At.Sub(d.LastAlive))), many(d.Partitions, "partition"))
+		went := "its " + many(d.Partitions, "partition")
+		if !g.Protocol.Exclusive() {
+			out.Severity, went = rules.Warning, "what it had in hand"
+		}
+		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; %s went to others", s.name, verb, group,
+			short(max(s.longest, d.At.Sub(d.LastAlive))), went)
 		out.Evidence = rules.Evidence{{Name: "confirmed", Value: d.Told}}
 	case d.How == state.Fenced:
 		kind = "fenced"

@@ -8,7 +8,7 @@ import (
 )
 
 // poisonMessage finds the record that a consumer cannot get past: it fails, does not
-// commit, and is given the same record again, for ever. It shows in three ways.
+// commit, and is given the same record again, for ever. It shows in four ways.
 //
 //	refetch       the same offset is fetched again and again, with records in
 //	              each answer: the application seeks back to it
@@ -16,6 +16,8 @@ import (
 //	              none commits anything while a record waits
 //	stuck commit  the member lives and gets on with its other partitions, and
 //	              this one's offset does not move
+//	redelivery    in a share group, the broker gives it to a member again and
+//	              again, see tickShare
 type poisonMessage struct{ poisonKnobs }
 
 // poisonKnobs are the keys below `rules.poison-message` that only it knows.
@@ -31,6 +33,10 @@ type poisonKnobs struct {
 	// How long an offset must not move while its member gets on with others; ten
 	// times the usual time between commits when that is longer.
 	StuckFor time.Duration `yaml:"stuck_for" min:"10s" max:"1d"`
+	// How often a record of a share group must be delivered.
+	Deliveries int `yaml:"deliveries" min:"2" max:"100"`
+	// What group.share.delivery.count.limit of the brokers is set to.
+	DeliveryLimit int `yaml:"delivery_limit" min:"2" max:"100"`
 }
 
 const (
@@ -52,7 +58,7 @@ func poisonMessageSpec() rules.Spec {
 		Doc:      "docs/rules/poison-message.md",
 		Example:  "poison-message:\n  refetches: 10\n  refetch_for: 2m\n",
 		FoldBy:   rules.FieldGroup | rules.FieldTopic | rules.FieldPartition,
-		Watches:  offsetEvents(),
+		Watches:  append(offsetEvents(), rules.Interest{Kind: rules.KindAcquired, By: rules.ByGroup}, rules.Interest{Kind: rules.KindAcknowledged, By: rules.ByGroup}),
 		New:      newPoisonMessage,
 	}
 }
@@ -60,6 +66,7 @@ func poisonMessageSpec() rules.Spec {
 func newPoisonMessage(decode func(any) error) (rules.Rule, error) {
 	r := &poisonMessage{poisonKnobs{
 		Refetches: 5, RefetchFor: 30 * time.Second, Restarts: 3, RestartsWithin: 30 * time.Minute, StuckFor: 5 * time.Minute,
+		Deliveries: 3, DeliveryLimit: 5,
 	}}
 	if err := decode(&r.poisonKnobs); err != nil {
 		return nil, err
@@ -80,12 +87,16 @@ const (
 var poisonShapes = [...]string{"", "stuck-commit", "crash-loop", "refetch"}
 
 // poisonedGroup is the state of one group: 100 bytes for each partition that lags.
-// The model bounds how many there are.
+// The model bounds how many there are. Of a share group it is 250 bytes
+// for each partition with records that were told of.
 type poisonedGroup struct {
 	partitions map[rules.TopicPartition]*poisoned
 	many       poisoned // more than poisonFew crash loops at once
 	found      []poisonFound
 	getsOn     map[*state.Member]bool // of one tick: whether it commits anything
+	// of share groups: what was told, and what one look found
+	shared map[rules.TopicPartition]*sharedPoison
+	again  []redelivered
 }
 
 // poisoned is one partition that lags.
@@ -115,6 +126,10 @@ func (r *poisonMessage) Watch(w *rules.Watch, _ rules.Event) {
 // Tick looks at all partitions that lag.
 func (r *poisonMessage) Tick(w *rules.Watch) {
 	g, s := groupOf(w), w.State.(*poisonedGroup)
+	if g != nil && !g.Protocol.Exclusive() {
+		r.tickShare(w, g, s)
+		return
+	}
 	if !judgeable(g, w.Now) {
 		return
 	}

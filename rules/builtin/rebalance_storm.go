@@ -89,7 +89,7 @@ func (r *rebalanceStorm) Watch(w *rules.Watch, _ rules.Event) {
 func (r *rebalanceStorm) Tick(w *rules.Watch) {
 	g, ok := w.Model.(*state.Group)
 	told, _ := w.State.(*stormTold)
-	if !ok || told == nil {
+	if !ok || told == nil || !g.Protocol.Exclusive() { // in a share group nobody stops for anybody
 		w.State = nil
 		return
 	}

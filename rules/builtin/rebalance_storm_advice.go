@@ -23,7 +23,7 @@ func stormAdvice(g *state.Group, s *stormSurvey, cause state.Cause) string {
 
 func causeAdvice(g *state.Group, cause state.Cause) string {
 	library := libraryOf(g)
-	instance, session := setting(library, "group.instance.id"), setting(library, "session.timeout.ms")
+	instance, session := setting(library, "group.instance.id"), sessionSetting(g, library)
 	switch cause {
 	case state.CausePollTimeout:
 		return pollAdvice(g)

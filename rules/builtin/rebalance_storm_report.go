@@ -49,7 +49,7 @@ func stormReport(g *state.Group, s *stormSurvey) rules.Report {
 // stormSeverity is one step lower where nobody stops for long, or where warder
 // cannot see what happens.
 func stormSeverity(g *state.Group, s *stormSurvey, cause state.Cause) rules.Severity {
-	blind := cause == state.CauseUnknown && (g.Partial() || g.Protocol == state.ConsumerProtocol || s.unseen > 0)
+	blind := cause == state.CauseUnknown && (g.Partial() || g.Protocol.Epochs() || s.unseen > 0)
 	if s.planned == s.count || blind || g.Cooperative() && !failed(cause) {
 		return rules.Warning
 	}

@@ -132,7 +132,7 @@ func (p *plannedRuns) take(g *state.Group, b *state.Rebalance) {
 		p.open.last = b
 		p.open.flaps = p.open.flaps || comesAndGoes(g, p.open)
 		p.of[b] = p.open
-	case b.Cause == state.CauseUnknown && b.Unseen == 0 && (g.Partial() || g.Protocol == state.ConsumerProtocol):
+	case b.Cause == state.CauseUnknown && b.Unseen == 0 && (g.Partial() || g.Protocol.Epochs()):
 		if p.elsewhere == nil || b.Start.Sub(p.elsewhere.first.Start) >= p.pause {
 			p.elsewhere = &plannedRun{first: b, elsewhere: true}
 		}

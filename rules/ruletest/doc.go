@@ -54,6 +54,10 @@
 //	c1 syncs g: orders/0 orders/1
 //	c1 beats g 27                             (Heartbeat, answered with an error or none)
 //	c1 heartbeats g: epoch=0 answered=3 interval=5s poll=5m topics=orders orders/0     (KIP-848)
+//	c1 heartbeats in share g: epoch=0 answered=1 orders/0                              (KIP-932; from then on c1 heartbeats g: will do)
+//	c1 heartbeats in streams g: epoch=0 answered=1 poll=5m topics=orders orders/0      (KIP-1071)
+//	c1 acquires g: orders/0=50-59 times=2     (ShareFetch: records that were given to somebody twice now)
+//	c1 releases g: orders/0=50                (acknowledged; also accepts, rejects, renews)
 //	c1 leaves g: consumer poll timeout has expired.
 //	c1 loses g                                (the connection to the coordinator)
 //	c1 commits offsets of g: orders/0=120

@@ -220,9 +220,13 @@ func (s *stage) leave(c *client, words []string) {
 	c.generation[group] = 0
 }
 
-// consumerBeat is a ConsumerGroupHeartbeat with its answer (KIP-848).
+// consumerBeat is a ConsumerGroupHeartbeat with its answer (KIP-848), or that of a
+// share group (KIP-932) or a Streams group (KIP-1071) for `in share` and `in streams`.
 func (s *stage) consumerBeat(c *client, words []string) {
 	s.t.Helper()
+	if words[0] == "in" {
+		c.protocol, words = words[1], words[2:]
+	}
 	group, o := s.named(words), s.settings(words[1:])
 	c.instance = o.text("instance", c.instance)
 	m := s.membership(c, group)
@@ -231,11 +235,14 @@ func (s *stage) consumerBeat(c *client, words []string) {
 		At: s.now, Client: c.identity, Membership: m, Requested: s.now, RebalanceTimeout: o.duration("poll", 0),
 		Topics: o.list("topics"), Said: o.set["topics"] != "", Epoch: int32(o.number("answered", int64(m.Generation))),
 		HeartbeatInterval: o.duration("interval", 5*time.Second), ErrorCode: int16(o.number("error", 0)),
-		Assigned: s.topicPartitions(o.rest), AssignedSaid: len(o.rest) > 0,
+		Assigned: s.topicPartitions(o.rest), AssignedSaid: len(o.rest) > 0, Protocol: epochProtocols[c.protocol],
 	}
 	c.generation[group], c.epochs[group] = max(ev.Epoch, 0), true
 	s.emit(ev)
 }
+
+// epochProtocols by the word for them.
+var epochProtocols = map[string]rules.EpochProtocol{"share": rules.ShareEpochs, "streams": rules.StreamsEpochs}
 
 // lose is the end of the connection to the coordinator.
 func (s *stage) lose(c *client, words []string) {

@@ -130,6 +130,7 @@ type client struct {
 	generation map[string]int32 // by group; 0 is no member, below it one that has an id and has not joined
 	waits      map[string]bool  // by group: its JoinGroup waits in the coordinator
 	epochs     map[string]bool  // by group: it speaks KIP-848
+	protocol   string           // of its heartbeats: share, streams, else KIP-848
 	identity   *rules.Identity
 	gate       *engine.Gate
 	fetched    *engine.FetchGate

@@ -90,6 +90,10 @@ func (s *stage) line(line string) asking {
 // it.
 var verbs = map[string]func(*stage, *client, []string){
 	"reconnects": (*stage).reconnect,
+	"accepts":    acknowledging(rules.AckAccept),
+	"releases":   acknowledging(rules.AckRelease),
+	"rejects":    acknowledging(rules.AckReject),
+	"renews":     acknowledging(rules.AckRenew),
 	"commits": func(s *stage, c *client, words []string) {
 		if len(words) > 3 && words[0] == "offsets" {
 			s.commitOffsets(c, words[2:])
@@ -121,6 +125,7 @@ var verbs = map[string]func(*stage, *client, []string){
 	"resumes":     (*stage).fetchOffsets,
 	"looks":       (*stage).lookUp,
 	"gets":        (*stage).get,
+	"acquires":    (*stage).acquire,
 	"idles":       (*stage).idle,
 	"dies":        (*stage).die,
 	"keeps":       (*stage).keep,
