@@ -20,8 +20,8 @@ import (
 // from traffic, so every family has a bound of series: those that matter most have
 // one of their own, all others are one series of the group "other".
 type groupCollector struct {
-	source                           atomic.Pointer[groupSource]
-	lag, late, committed, rebalanced *prometheus.Desc
+	source                                 atomic.Pointer[groupSource]
+	lag, late, committed, rebalanced, said *prometheus.Desc
 }
 
 // groupSource is where a groupCollector looks, and how many series a family may
@@ -41,12 +41,13 @@ func newGroupCollector() *groupCollector {
 		late:       prometheus.NewDesc("warder_group_lag_seconds", "How long ago the next record that a group has to read was written, as an estimate, where it is known. The group other has the longest of the rest.", partition, nil),
 		committed:  prometheus.NewDesc("warder_group_committed_offset", "Committed offset of a group: the next one it reads. The group other has the sum of the rest.", partition, nil),
 		rebalanced: prometheus.NewDesc("warder_group_rebalances_total", "Rebalances of a group that have ended, by cause; the second half of a cooperative change is not another. Beyond metrics.max_series, the rest is summed under the group other.", []string{"group", "cause"}, nil),
+		said:       prometheus.NewDesc("warder_share_group_records_total", "Records of which members of a share group said that they accepted, released (gave back) or rejected them. Beyond metrics.max_series, the rest is summed under the group other.", []string{"group", "outcome"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *groupCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.lag, c.late, c.committed, c.rebalanced} {
+	for _, d := range []*prometheus.Desc{c.lag, c.late, c.committed, c.rebalanced, c.said} {
 		ch <- d
 	}
 }
@@ -58,23 +59,51 @@ func (c *groupCollector) Collect(ch chan<- prometheus.Metric) {
 	if s == nil {
 		return
 	}
-	partitions, causes := &partitionRanking{limit: s.limit}, &causeRanking{limit: s.limit}
+	partitions := &partitionRanking{limit: s.limit}
+	causes, said := &kindRanking{limit: s.limit, kinds: int(state.NumCauses)}, &kindRanking{limit: s.limit, kinds: len(shareOutcomes)}
 	now := time.Now()
 	s.engine.ViewAll(rules.ByGroup, func(_ string, m rules.ModelState) {
 		g, ok := m.(*state.Group)
 		if !ok {
 			return
 		}
-		g.EachPartition(func(p *state.GroupPartition) { partitions.add(measure(g.ID, p, now)) })
+		if g.Protocol.Exclusive() {
+			g.EachPartition(func(p *state.GroupPartition) { partitions.add(measure(g.ID, p, now)) })
+		} else {
+			addSaid(said, g)
+		}
 		for cause, n := range g.Rebalanced() {
 			if n > 0 {
-				causes.add(causeSeries{g.ID, state.Cause(cause).String(), n})
+				causes.add(kindSeries{g.ID, state.Cause(cause).String(), n})
 			}
 		}
 	})
 	c.partitions(ch, partitions)
 	for _, r := range causes.ranked() {
-		ch <- prometheus.MustNewConstMetric(c.rebalanced, prometheus.CounterValue, float64(r.n), r.group, r.cause)
+		ch <- prometheus.MustNewConstMetric(c.rebalanced, prometheus.CounterValue, float64(r.n), r.group, r.kind)
+	}
+	for _, r := range said.ranked() {
+		ch <- prometheus.MustNewConstMetric(c.said, prometheus.CounterValue, float64(r.n), r.group, r.kind)
+	}
+}
+
+// shareOutcomes are what members of a share group say of records.
+var shareOutcomes = [...]string{"accepted", "released", "rejected"}
+
+// addSaid adds up what the members of a share group said.
+func addSaid(ranking *kindRanking, g *state.Group) {
+	var sums [len(shareOutcomes)]int64
+	g.EachPartition(func(p *state.GroupPartition) {
+		if s := p.Share(); s != nil {
+			for i, n := range []int64{s.Accepted, s.Released, s.Rejected} {
+				sums[i] += n
+			}
+		}
+	})
+	for i, n := range sums {
+		if n > 0 {
+			ranking.add(kindSeries{g.ID, shareOutcomes[i], uint64(n)})
+		}
 	}
 }
 
@@ -176,21 +205,23 @@ func (r *partitionRanking) ranked() []partitionSeries {
 	return r.top
 }
 
-// causeSeries counts the rebalances of a group for one cause.
-type causeSeries struct {
-	group, cause string
-	n            uint64
+// kindSeries counts what happened to a group, by kinds: rebalances by cause, records
+// of a share group by what members said of them.
+type kindSeries struct {
+	group, kind string
+	n           uint64
 }
 
-// causeRanking keeps the most frequent of them. The rest is one series for each
-// cause, since it is causes that one acts on.
-type causeRanking struct {
+// kindRanking keeps the most frequent of them. The rest is one series for each
+// kind, since it is kinds that one acts on.
+type kindRanking struct {
 	limit int
-	top   []causeSeries
+	kinds int // that there are
+	top   []kindSeries
 	rest  map[string]uint64
 }
 
-func (r *causeRanking) add(s causeSeries) {
+func (r *kindRanking) add(s kindSeries) {
 	if !labelable(s.group) || s.group == otherGroup { // which would be told twice
 		r.fold(s)
 		return
@@ -200,29 +231,29 @@ func (r *causeRanking) add(s causeSeries) {
 	}
 }
 
-func (r *causeRanking) cut() {
-	slices.SortFunc(r.top, func(a, b causeSeries) int {
-		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.group, b.group), cmp.Compare(a.cause, b.cause))
+func (r *kindRanking) cut() {
+	slices.SortFunc(r.top, func(a, b kindSeries) int {
+		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.group, b.group), cmp.Compare(a.kind, b.kind))
 	})
-	for len(r.top) > r.limit-int(state.NumCauses) {
+	for len(r.top) > r.limit-r.kinds {
 		r.fold(r.top[len(r.top)-1])
 		r.top = r.top[:len(r.top)-1]
 	}
 }
 
-func (r *causeRanking) fold(s causeSeries) {
+func (r *kindRanking) fold(s kindSeries) {
 	if r.rest == nil {
 		r.rest = map[string]uint64{}
 	}
-	r.rest[s.cause] += s.n
+	r.rest[s.kind] += s.n
 }
 
-func (r *causeRanking) ranked() []causeSeries {
+func (r *kindRanking) ranked() []kindSeries {
 	if len(r.top)+len(r.rest) > r.limit {
 		r.cut()
 	}
-	for cause, n := range r.rest {
-		r.top = append(r.top, causeSeries{otherGroup, cause, n})
+	for kind, n := range r.rest {
+		r.top = append(r.top, kindSeries{otherGroup, kind, n})
 	}
 	return r.top
 }

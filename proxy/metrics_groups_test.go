@@ -100,6 +100,28 @@ func (r *meteredGroups) want(name string, want map[string]float64) {
 	}
 }
 
+// A share group has no lag that anybody but the brokers knows, so only what its members
+// say of records is counted.
+func TestShareGroupMetrics(t *testing.T) {
+	r := newMeteredGroups(t, 100)
+	who := rules.Membership{Group: "workers", MemberID: "m1"}
+	orders := rules.TopicPartition{Topic: "orders", Partition: 3}
+	r.logs.Learn(orders, state.LogEnds{HighWatermark: 100, At: r.now, LastStableOffset: -1, LogStartOffset: -1})
+	r.engine.Emit(rules.ConsumerHeartbeat{
+		At: r.now, Requested: r.now, Client: rigClient, Membership: who, Protocol: rules.ShareEpochs, Epoch: 1, HeartbeatInterval: 5 * time.Second,
+		Assigned: []rules.TopicPartition{orders}, AssignedSaid: true,
+	})
+	r.engine.Emit(rules.Acknowledged{At: r.now, Client: rigClient, Membership: who, Records: []rules.AcknowledgedRecords{
+		{TopicPartition: orders, First: 0, Last: 9, Type: rules.AckAccept}, {TopicPartition: orders, First: 10, Last: 11, Type: rules.AckRelease},
+		{TopicPartition: orders, First: 12, Last: 12, Type: rules.AckReject}, {TopicPartition: orders, First: 13, Last: 13, Type: rules.AckRenew},
+	}})
+	r.pass(2 * time.Second)
+	r.want("warder_share_group_records_total", map[string]float64{"group=workers outcome=accepted": 10, "group=workers outcome=released": 2, "group=workers outcome=rejected": 1})
+	for _, family := range []string{"warder_group_lag_records", "warder_group_committed_offset"} {
+		r.want(family, map[string]float64{})
+	}
+}
+
 func TestGroupMetrics(t *testing.T) {
 	r := newMeteredGroups(t, 100)
 	r.lags("billing", "orders", 3, 100, 7)

@@ -69,8 +69,12 @@ func (t *teller) head(p *page, s *groupStory) {
 	if g.Assignor != "" {
 		protocol += ", " + excerpt(g.Assignor)
 	}
-	p.line("group %s%s: %s, %s, %s behind (%s, generation %d)", excerpt(g.ID), about, counted(len(g.Members), "member"),
-		counted(len(s.Partitions), "partition"), counted(lag, "record"), protocol, g.Generation)
+	behind := fmt.Sprintf(", %s behind", counted(lag, "record"))
+	if shares(g) {
+		behind = "" // nobody but the brokers knows
+	}
+	p.line("group %s%s: %s, %s%s (%s, generation %d)", excerpt(g.ID), about, counted(len(g.Members), "member"),
+		counted(len(s.Partitions), "partition"), behind, protocol, g.Generation)
 	for _, r := range t.reservations(g) {
 		p.line("%s", r)
 	}

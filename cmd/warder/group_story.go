@@ -143,6 +143,13 @@ func (t *teller) partition(g *state.GroupView, p *state.PartitionView) partition
 		s.Lost += unread
 		s.Events = append([]string{gone}, s.Events...)
 	}
+	if shares(g) {
+		if p.Share != nil {
+			s.Events = append(t.redeliveries(p.Share), s.Events...)
+		}
+		s.Place = t.sharePlace(g, p)
+		return s
+	}
 	s.Stuck = t.stuck(p)
 	s.Place = t.place(g, p)
 	return s

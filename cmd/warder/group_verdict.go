@@ -19,7 +19,10 @@ func (t *teller) judge(s *groupStory, reads []string) {
 	s.unreadable()
 	s.repeated()
 	s.stuck()
-	if len(s.Verdict) == 0 {
+	switch {
+	case shares(&s.Group):
+		t.judgeShare(s)
+	case len(s.Verdict) == 0:
 		s.fine(t)
 	}
 	for i := range s.Findings {
@@ -207,6 +210,11 @@ func (t *teller) reservations(g *state.GroupView) []string {
 	}
 	if g.Learning {
 		list = append(list, "warder first heard of the group at "+t.clock(g.Since)+": it may not know all members yet.")
+	}
+	for i := range g.Members {
+		for _, status := range g.Members[i].Status {
+			list = append(list, fmt.Sprintf("The coordinator says of %s: %s", whoWhere(&g.Members[i].Client), status))
+		}
 	}
 	if !g.EventsLost.IsZero() {
 		list = append(list, "warder could not follow for a moment at "+t.clock(g.EventsLost)+": something may be missing here.")
