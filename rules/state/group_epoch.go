@@ -103,8 +103,9 @@ func (g *Group) followStreams(m *Member, ev *rules.StreamsHeartbeat, assigned bo
 }
 
 // newEpoch takes in the epoch of a member. The group has settled when every member
-// known has the highest. A static member that comes back gets the epoch that there
-// is.
+// known has the highest. A static member that comes back gets the epoch that there is,
+// and that is all. So does a new one, of coordinators that put off what follows from it
+// (group.share.assignment.interval.ms and the like), but there will be another.
 func (g *Group) newEpoch(m *Member, arrived *Rebalance, ev *rules.ConsumerHeartbeat) {
 	m.generation = ev.Epoch
 	r := g.open()
@@ -115,7 +116,7 @@ func (g *Group) newEpoch(m *Member, arrived *Rebalance, ev *rules.ConsumerHeartb
 	case ev.Epoch > g.Generation:
 		r, _ = g.round(ev.At)
 		g.Generation, r.Generation = ev.Epoch, ev.Epoch
-	case arrived != nil && !arrived.Formed() && !arrived.told:
+	case arrived != nil && !arrived.Formed() && !arrived.told && m.InstanceID != "":
 		g.cancel(arrived)
 		return
 	}

@@ -217,3 +217,22 @@ func TestStreamsGroup(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A coordinator may give a new member the epoch that there is, and raise it a moment
+// later: that is still for the new member.
+func TestEpochThatFollowsANewMemberLater(t *testing.T) {
+	s := sharing(t)
+	s.wait(time.Minute)
+	beat := func(m string, epoch, answered int32) {
+		s.epochBeat(rules.ConsumerHeartbeat{Membership: rules.Membership{Group: "g", MemberID: m, Generation: epoch}, Protocol: rules.ShareEpochs, Epoch: answered})
+		s.wait(time.Second)
+	}
+	beat("m3", 0, 2)
+	beat("m1", 2, 2)
+	for _, m := range []string{"m1", "m2", "m3"} {
+		beat(m, 2, 3)
+	}
+	if r := s.group.Rebalances(); len(r) != 3 || r[2].Cause != state.CauseMemberJoined || r[2].Generation != 3 || r[2].Open() || r[2].Joined != 1 {
+		t.Errorf("%d rebalances, last %+v", len(r), r[len(r)-1])
+	}
+}
