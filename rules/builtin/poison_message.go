@@ -126,11 +126,15 @@ func (r *poisonMessage) Watch(w *rules.Watch, _ rules.Event) {
 // Tick looks at all partitions that lag.
 func (r *poisonMessage) Tick(w *rules.Watch) {
 	g, s := groupOf(w), w.State.(*poisonedGroup)
-	if g != nil && !g.Protocol.Exclusive() {
-		r.tickShare(w, g, s)
+	switch {
+	case g == nil:
 		return
-	}
-	if !judgeable(g, w.Now) {
+	case !g.Protocol.Exclusive():
+		if g.Refreshed.Equal(w.Now) {
+			r.tickShare(w, g, s)
+		}
+		return
+	case !judgeable(g, w.Now):
 		return
 	}
 	s.found = s.found[:0]

@@ -28,19 +28,20 @@ const DefaultGroupPartitions = 100_000
 // coordinator's answers show them. It says where a partition's log ends by what
 // Logs knows. Beyond its limit of partitions it follows no new ones.
 type Groups struct {
-	logs *Logs
-	all  partitionRoom
+	logs  *Logs
+	all   sharedRoom // for partitions
+	again sharedRoom // for ranges of redelivered records
 }
 
-// partitionRoom is the room that groups share.
-type partitionRoom struct {
+// sharedRoom is the room that groups share.
+type sharedRoom struct {
 	limit   int64
 	taken   atomic.Int64
 	refused atomic.Uint64
 }
 
-// take takes room for one partition, and says whether there was any.
-func (r *partitionRoom) take() bool {
+// take takes room for one, and says whether there was any.
+func (r *sharedRoom) take() bool {
 	if r.taken.Add(1) <= r.limit {
 		return true
 	}
@@ -52,7 +53,7 @@ func (r *partitionRoom) take() bool {
 // NewGroups makes the model.
 func NewGroups(logs *Logs) *Groups {
 	m := &Groups{logs: logs}
-	m.all.limit = DefaultGroupPartitions
+	m.all.limit, m.again.limit = DefaultGroupPartitions, allRedelivered
 	return m
 }
 
@@ -78,7 +79,7 @@ func (*Groups) Kinds() []rules.Kind {
 // New makes the model of one group.
 func (m *Groups) New(group string, now time.Time) rules.ModelState {
 	return &Group{
-		ID: group, Since: now, LastEvent: now, Generation: -1, TopologyEpoch: -1, logs: m.logs, all: &m.all,
+		ID: group, Since: now, LastEvent: now, Generation: -1, TopologyEpoch: -1, logs: m.logs, all: &m.all, again: &m.again,
 		members: map[string]*Member{}, partitions: map[rules.TopicPartition]*GroupPartition{},
 	}
 }
@@ -153,7 +154,7 @@ type Group struct {
 
 	ticked     time.Time
 	logs       *Logs
-	all        *partitionRoom
+	all, again *sharedRoom
 	members    map[string]*Member
 	joining    map[joiningKeyed]joining // those that are no members yet
 	announced  map[string]bool          // member ids that the leader was told of
@@ -227,7 +228,14 @@ func (g *Group) Tick(now time.Time) (alive bool) {
 }
 
 // Dropped gives back the room of the group's partitions.
-func (g *Group) Dropped() { g.all.taken.Add(-int64(len(g.partitions))) }
+func (g *Group) Dropped() {
+	g.all.taken.Add(-int64(len(g.partitions)))
+	for _, p := range g.order {
+		if p.share != nil {
+			g.again.taken.Add(-p.share.counted)
+		}
+	}
+}
 
 // stalled takes in that warder stood still: nobody could be heard meanwhile, and
 // nobody is blamed for it.

@@ -122,6 +122,7 @@ func (g *Group) refresh(now time.Time) {
 		}
 		if p.share != nil {
 			p.share.prune(now)
+			g.bound(p.share)
 		}
 	}
 }

@@ -14,6 +14,8 @@ const (
 	// again, at about 100 bytes each; beyond them those that were so the fewest times, and
 	// of these the oldest, are forgotten.
 	keptRedelivered = 64
+	// allRedelivered is how many ranges all groups together remember: 24 MiB.
+	allRedelivered = 200_000
 	// endedKept is how long it is remembered how the story of a record ended.
 	endedKept = time.Minute
 	// redeliveredKept is how long a record is remembered that nobody says anything
@@ -38,7 +40,8 @@ type SharePartition struct {
 	Accepted, Released, Rejected int64
 	AcknowledgedAt               time.Time
 
-	again []Redelivered // in the order of their offsets
+	again   []Redelivered // in the order of their offsets
+	counted int64         // of them, in the room that all groups share
 }
 
 // Redelivered are records that a member gave back, or that were given to members again
@@ -120,6 +123,7 @@ func (g *Group) acquired(ev *rules.Acquired) {
 			k.Deliveries, k.At, k.MemberID, k.Client, k.Waits, k.Outcome = int(r.DeliveryCount), ev.At, ev.MemberID, ev.Client, false, rules.AckGap
 			s.put(k)
 		}
+		g.bound(s)
 	}
 }
 
@@ -156,6 +160,7 @@ func (g *Group) acknowledged(ev *rules.Acknowledged) {
 			}
 			s.put(k)
 		}
+		g.bound(s)
 	}
 }
 
@@ -218,16 +223,35 @@ func uncovered(ranges []Redelivered, first, last int64) (gaps []Redelivered) {
 // put puts a range where no other is, and makes room for it.
 func (s *SharePartition) put(k Redelivered) {
 	if len(s.again) >= keptRedelivered {
-		least := 0
-		for i := range s.again {
-			if s.again[i].lessThan(&s.again[least]) {
-				least = i
-			}
-		}
-		s.again = slices.Delete(s.again, least, least+1)
+		s.forgetLeast()
 	}
 	at, _ := slices.BinarySearchFunc(s.again, k.First, func(o Redelivered, first int64) int { return cmp.Compare(o.First, first) })
 	s.again = slices.Insert(s.again, at, k)
+}
+
+// forgetLeast forgets the range that matters least.
+func (s *SharePartition) forgetLeast() {
+	least := 0
+	for i := range s.again {
+		if s.again[i].lessThan(&s.again[least]) {
+			least = i
+		}
+	}
+	s.again = slices.Delete(s.again, least, least+1)
+}
+
+// bound takes the room that the ranges need, or gives it back. What has none is
+// forgotten.
+func (g *Group) bound(s *SharePartition) {
+	for s.counted < int64(len(s.again)) {
+		if g.again.take() {
+			s.counted++
+		} else {
+			s.forgetLeast()
+		}
+	}
+	g.again.taken.Add(int64(len(s.again)) - s.counted)
+	s.counted = int64(len(s.again))
 }
 
 // lessThan says which of two is forgotten sooner.
@@ -272,6 +296,7 @@ func (g *Group) shareOffsets(ev *rules.ShareOffsets) {
 func (g *Group) setStart(s *SharePartition, o *rules.PartitionOffset, ev *rules.ShareOffsets) {
 	if ev.Set {
 		s.again = nil
+		g.bound(s)
 		if s.Start != o.Offset {
 			m := Move{Kind: SetByAdmin, At: ev.At, From: s.Start, To: o.Offset, Client: ev.Client}
 			if o.Offset < 0 {

@@ -134,6 +134,36 @@ func TestRedeliveredRecordsAreBounded(t *testing.T) {
 	}
 }
 
+// All groups share the room for ranges. What has none is forgotten, and a group that is
+// dropped gives back its part.
+func TestRoomForRedeliveredRecordsIsShared(t *testing.T) {
+	model := state.NewGroups(state.NewLogs(0))
+	now := time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
+	fill := func(group string) *state.Group {
+		g, _ := model.New(group, now).(*state.Group)
+		for p := range int32(4000) {
+			ev := rules.Acquired{At: now, Client: client("m1"), Membership: rules.Membership{Group: group, MemberID: "m1"}}
+			for i := range int64(40) {
+				ev.Records = append(ev.Records, rules.AcquiredRecords{TopicPartition: orders(p), First: 2 * i, Last: 2 * i, DeliveryCount: 2})
+			}
+			g.Apply(ev)
+		}
+		return g
+	}
+	kept := func(g *state.Group) (n int) {
+		g.EachPartition(func(p *state.GroupPartition) { n += len(p.Share().Again()) })
+		return n
+	}
+	first, second := fill("a"), fill("b")
+	if kept(first) != 160_000 || kept(second) != 40_000 {
+		t.Errorf("%d and %d ranges", kept(first), kept(second))
+	}
+	first.Dropped()
+	if third := fill("c"); kept(third) != 160_000 {
+		t.Errorf("%d ranges", kept(third))
+	}
+}
+
 // Nobody tells a share-partition start offset unasked; who sets one is remembered.
 func TestShareOffsetsThatAreTold(t *testing.T) {
 	s := sharing(t)
