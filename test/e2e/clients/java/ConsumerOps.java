@@ -1,6 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
@@ -14,9 +15,11 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -63,7 +66,7 @@ final class ConsumerOps {
         if (protocol.equals("share")) {
             p.remove("enable.auto.commit");
             p.remove("isolation.level");
-            m = new Share(p, topics);
+            m = new Share(p, topics, r.path("release").asText(""));
         } else {
             p.put("auto.offset.reset", r.path("offset_reset").asText("earliest"));
             p.put("group.protocol", protocol);
@@ -213,15 +216,28 @@ final class ConsumerOps {
 
     private static final class Share extends Member {
         private final KafkaShareConsumer<byte[], byte[]> consumer;
+        private final String release;
 
-        Share(Properties p, Set<String> topics) {
+        /** Accepts all records; unless release is empty those whose value begins with it are given back instead. */
+        Share(Properties p, Set<String> topics, String release) {
+            this.release = release;
+            if (!release.isEmpty()) {
+                p.put("share.acknowledgement.mode", "explicit");
+            }
             consumer = new KafkaShareConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
             consumer.subscribe(topics);
         }
 
         @Override
         Iterable<ConsumerRecord<byte[], byte[]>> poll() {
-            return consumer.poll(Duration.ofMillis(100));
+            ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
+            if (!release.isEmpty()) {
+                for (ConsumerRecord<byte[], byte[]> rec : records) {
+                    boolean back = new String(rec.value(), StandardCharsets.UTF_8).startsWith(release);
+                    consumer.acknowledge(rec, back ? AcknowledgeType.RELEASE : AcknowledgeType.ACCEPT);
+                }
+            }
+            return records;
         }
 
         /** Acknowledges what was delivered: the implicit mode accepts every record of the last poll at the next one. */

@@ -37,6 +37,7 @@ public final class Driver {
         ProducerOps.register();
         ConsumeOp.register();
         ConsumerOps.register();
+        StreamsOps.register();
         ExecutorService pool = Executors.newCachedThreadPool();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
@@ -95,7 +96,7 @@ public final class Driver {
         ObjectNode r = JSON.createObjectNode();
         r.put("client", "java").put("version", about.getProperty("version"));
         for (String c : ("admin create_partitions alter_configs delete_records list_offsets describe_cluster group_offsets delete_group idempotent transactions "
-                + "send_offsets codec:gzip codec:snappy codec:lz4 codec:zstd headers timestamps acks0 group group:consumer group:share sasl:PLAIN sasl:SCRAM-SHA-256 "
+                + "send_offsets codec:gzip codec:snappy codec:lz4 codec:zstd headers timestamps acks0 group group:consumer group:share streams sasl:PLAIN sasl:SCRAM-SHA-256 "
                 + "sasl:SCRAM-SHA-512 tls mtls").split(" ")) {
             r.withArray("capabilities").add(c);
         }
