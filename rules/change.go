@@ -11,7 +11,7 @@ type ChangeRule interface {
 	Change(c *Case, ch *Change)
 }
 
-// ChangeKind says what a Change does to its topic.
+// ChangeKind says what a Change does to its topic or group.
 type ChangeKind uint8
 
 // The kinds of changes. They name what is asked for; that it has happened is an
@@ -25,7 +25,23 @@ const (
 	DeleteTopic
 	// AddPartitions gives it more partitions (CreatePartitions).
 	AddPartitions
+	// DeleteRecords removes its records before Offsets (DeleteRecords).
+	DeleteRecords
+	// DeleteGroup removes a group with all its offsets (DeleteGroups). It
+	// concerns no topic in particular.
+	DeleteGroup
+	// DeleteOffsets removes the offsets of a group for the partitions in Offsets
+	// (OffsetDelete).
+	DeleteOffsets
+	// SetOffsets sets the offsets of a group from outside: OffsetCommit without a
+	// member id and a generation, as administrators send it. Consumers that are in
+	// no group but keep their offsets in one, those with assign(), commit just so.
+	// What a member commits is no Change.
+	SetOffsets
 )
+
+// OfGroup says whether changes of this kind are about a group.
+func (k ChangeKind) OfGroup() bool { return k >= DeleteGroup }
 
 // Change is one entry of a request that wants to change something. Unlike a Batch
 // it is no view of the request, and its texts may be kept.
@@ -46,8 +62,14 @@ type Change struct {
 	Kind ChangeKind
 	// Topic is what is known of the topic, never nil: the name alone where there
 	// is nothing more, as of one to be made. The name is empty when a topic is
-	// given by an id that nobody can explain.
+	// given by an id that nobody can explain, and with DeleteGroup.
 	Topic *Topic
+	// Group is the name of the group, where OfGroup.
+	Group string
+	// Offsets are the partitions of Topic that the entry names, with the offset to
+	// be set, or before which records are removed: there -1 is the end of the log.
+	// With DeleteOffsets it is always -1.
+	Offsets []PartitionOffset
 	// Partitions is how many a new topic, or one that gets more, is to have in
 	// all; 0 when it does not say.
 	Partitions int32

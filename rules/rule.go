@@ -154,6 +154,8 @@ const (
 	// NeedKeys: the keys of all records are followed, for PartitionerFound,
 	// KeysMoved and KeyFormatChanged, and Batch.Seen is set.
 	NeedKeys
+	// NeedTopicSettings: Topic.Settings, for a ChangeRule.
+	NeedTopicSettings
 )
 
 // Has says whether n includes all of m.

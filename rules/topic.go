@@ -3,6 +3,8 @@ package rules
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,6 +21,51 @@ type Topic struct {
 	Cleanup CleanupPolicy `json:"cleanup_policy"`
 	// ConfigTime is when Cleanup was learnt; zero when it is unknown.
 	ConfigTime time.Time `json:"config_time,omitzero"`
+	// Settings are those entries of its configuration by which records are kept.
+	Settings TopicSettings `json:"settings,omitzero"`
+}
+
+// TopicSettings are entries of a topic's configuration as they are in force,
+// whether they are set on the topic or come from the brokers.
+type TopicSettings struct {
+	// Known says that the cluster has answered. What it has left out is zero.
+	Known bool `json:"known,omitempty"`
+	// RetentionMs and RetentionBytes are retention.ms and retention.bytes: -1 is
+	// no limit. A limit of 0, which keeps nothing, counts as not known.
+	RetentionMs    int64 `json:"retention_ms,omitempty"`
+	RetentionBytes int64 `json:"retention_bytes,omitempty"`
+	// MinInsync is min.insync.replicas.
+	MinInsync int32 `json:"min_insync_replicas,omitempty"`
+	// Unclean is unclean.leader.election.enable.
+	Unclean bool `json:"unclean_leader_election,omitempty"`
+}
+
+// Names of the entries in TopicSettings (TopicConfig.java).
+const (
+	RetentionMs    = "retention.ms"
+	RetentionBytes = "retention.bytes"
+	MinInsync      = "min.insync.replicas"
+	Unclean        = "unclean.leader.election.enable"
+)
+
+// SettingNames are the entries of TopicSettings.
+func SettingNames() []string { return []string{RetentionMs, RetentionBytes, MinInsync, Unclean} }
+
+// Set takes in the value of an entry; other entries and values that cannot be read
+// change nothing.
+func (s *TopicSettings) Set(name, value string) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case name == Unclean:
+		s.Unclean = value == "true"
+	case err != nil:
+	case name == RetentionMs:
+		s.RetentionMs = n
+	case name == RetentionBytes:
+		s.RetentionBytes = n
+	case name == MinInsync:
+		s.MinInsync = int32(min(n, math.MaxInt32))
+	}
 }
 
 // TopicID is a topic's id (KIP-516), zero when there is none.

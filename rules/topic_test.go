@@ -33,3 +33,21 @@ func TestTopicAsJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestTopicSettings(t *testing.T) {
+	var s rules.TopicSettings
+	for _, name := range rules.SettingNames() {
+		s.Set(name, "nonsense")
+	}
+	if s != (rules.TopicSettings{}) {
+		t.Errorf("nonsense is %+v", s)
+	}
+	s.Set(rules.RetentionMs, "-1")
+	s.Set(rules.RetentionBytes, "1073741824")
+	s.Set(rules.MinInsync, "99999999999")
+	s.Set(rules.Unclean, "true")
+	s.Set("segment.ms", "1")
+	if want := (rules.TopicSettings{RetentionMs: -1, RetentionBytes: 1 << 30, MinInsync: 1<<31 - 1, Unclean: true}); s != want {
+		t.Errorf("%+v, want %+v", s, want)
+	}
+}

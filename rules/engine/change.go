@@ -44,14 +44,16 @@ func (g *Gate) NeedsChange(id *rules.Identity) bool {
 	return len(g.changers) > 0
 }
 
-// NeedsChangedConfig says whether a rule would want to know the cleanup.policy of
-// a topic that this client is about to change. Here an alert is reason enough to
-// ask: administrative requests are rare, and what a change means cannot be told
-// later, when the topic is changed.
-func (g *Gate) NeedsChangedConfig(id *rules.Identity, topic string) bool {
+// NeedsChangedConfig says whether a rule would want to know more of the
+// configuration of a topic that this client is about to change. Here an alert is
+// reason enough to ask: administrative requests are rare, and what a change means
+// cannot be told later, when the topic is changed.
+func (g *Gate) NeedsChangedConfig(id *rules.Identity, topic *rules.Topic) bool {
 	g.sync(id)
 	for _, a := range g.changers {
-		if a.spec.Needs.Has(rules.NeedTopicConfig) && a.looksAt(id, topic) {
+		wants := a.spec.Needs.Has(rules.NeedTopicConfig) && !topic.Cleanup.Known() ||
+			a.spec.Needs.Has(rules.NeedTopicSettings) && !topic.Settings.Known
+		if wants && a.looksAt(id, topic.Name) {
 			return true
 		}
 	}
@@ -75,13 +77,13 @@ func (g *Gate) Change(id *rules.Identity, changes []rules.Change, now time.Time)
 // judgeChange calls the rules for one change.
 func (g *Gate) judgeChange(ch *rules.Change) {
 	ch.Time, ch.Identity = g.batch.Time, g.id
-	g.batch.Topic, g.batch.Partition, g.batch.Header = ch.Topic, noPartition, nil
+	g.batch.Topic, g.batch.Partition, g.batch.Header, g.group = ch.Topic, noPartition, nil, ch.Group
 	g.facts = nil
 	if ch.ValidateOnly {
 		g.facts = rules.Evidence{{Name: "validate_only", Value: true}}
 	}
 	for _, a := range g.changers {
-		if !a.looksAt(g.id, ch.Topic.Name) {
+		if !a.looksAtChange(g.id, ch) {
 			continue
 		}
 		may := ch.Kind == rules.CreateTopic || a.may(ch.Topic) // nothing is unknown of what is not there yet
@@ -90,6 +92,16 @@ func (g *Gate) judgeChange(ch *rules.Change) {
 		g.guarded(a, c, func() { a.change.Change(c, ch) })
 		g.settle(a, c, ch.Ordinal, may)
 	}
+}
+
+// looksAtChange says whether the rule looks at a change by this client, which it
+// looks at. Of a group that is deleted with all its topics a list of topics says
+// nothing.
+func (a *activeRule) looksAtChange(id *rules.Identity, ch *rules.Change) bool {
+	if ch.Kind == rules.DeleteGroup {
+		return a.match.subject(&rules.Subject{Group: ch.Group, ClientID: id.ClientID, Principal: id.Principal})
+	}
+	return a.looksAt(id, ch.Topic.Name)
 }
 
 // concludeChanges turns what was collected about n changes into the verdict on
@@ -118,6 +130,10 @@ func (g *Gate) concludeChanges(n int) ChangeVerdict {
 // refusedWith is the message for an entry that is refused only because another
 // one of its request is.
 func refusedWith(r *refusal) string {
-	return fmt.Sprintf("warder: rule %s refused what the same request asks for topic %s, and with it all of the request: nothing of it was done. Send the rest in a request of its own.",
-		r.rule.spec.ID, rules.Excerpt(r.topic, 80))
+	about := "topic " + rules.Excerpt(r.topic, 80)
+	if r.topic == "" {
+		about = "group " + rules.Excerpt(r.group, 80)
+	}
+	return fmt.Sprintf("warder: rule %s refused what the same request asks for %s, and with it all of the request: nothing of it was done. Send the rest in a request of its own.",
+		r.rule.spec.ID, about)
 }

@@ -135,7 +135,7 @@ func TestChangeOfTheUnknownIsNotRefused(t *testing.T) {
 	b := newBench(t, []rules.Spec{spec}, nil)
 	b.block(t)
 	g := b.Gate()
-	if !g.NeedsChangedConfig(java, "new") {
+	if !g.NeedsChangedConfig(java, &rules.Topic{Name: "new"}) {
 		t.Error("the rule does not want to know")
 	}
 	if v := g.Change(java, b.deletions("new"), epoch); len(v.Denied) != 0 || b.found.found[0].WouldBlock || b.counts["verdict allowed"] != 1 {
@@ -155,7 +155,7 @@ func TestChangeOfTheUnknownIsNotRefused(t *testing.T) {
 	if v := g.Change(java, b.deletions("new"), epoch); len(v.Denied) != 1 {
 		t.Errorf("on_unknown_config: block: %+v", v)
 	}
-	if g.NeedsChangedConfig(java, "other") {
+	if g.NeedsChangedConfig(java, &rules.Topic{Name: "other"}) {
 		t.Error("the rule wants to know of a topic that it does not look at")
 	}
 }
@@ -237,5 +237,55 @@ func TestChangesAndBatchesOfOneSession(t *testing.T) {
 	}
 	if b.counts["verdict denied"] != 4 {
 		t.Errorf("counted %v", b.counts)
+	}
+}
+
+// TestDeletedGroupConcernsNoTopic: a list of topics says nothing of a group that is
+// deleted with all its offsets, lists of clients do; what is refused with it is told
+// of the group.
+func TestDeletedGroupConcernsNoTopic(t *testing.T) {
+	f := &fake{change: func(c *rules.Case, ch *rules.Change) {
+		if ch.Group == "billing" {
+			c.Deny(rules.Denial{Record: rules.WholeBatch, Reason: "it is in use"})
+		}
+	}}
+	b := newBench(t, []rules.Spec{deletesSpec(f)}, nil)
+	list := []rules.Change{
+		{API: "DeleteGroups", Kind: rules.DeleteGroup, Topic: &rules.Topic{}, Group: "other"},
+		{API: "DeleteGroups", Kind: rules.DeleteGroup, Topic: &rules.Topic{}, Group: "billing", Ordinal: 1},
+	}
+	for config, refused := range map[string]bool{
+		"{action: block, topics: [users]}":                     true,
+		"{action: block, allow: [{topic: users}]}":             true,
+		"{action: block, allow: [{client_id: \"profile-*\"}]}": false,
+		"{action: block, clients: [\"!profile-svc\"]}":         false,
+	} {
+		if err := b.configure(t, "rules: {no-deletes: "+config+"}"); err != nil {
+			t.Fatal(err)
+		}
+		v := b.Gate().Change(java, list, epoch)
+		if (len(v.Denied) == 1) != refused || refused && (v.Denied[0].Ordinal != 1 || !strings.Contains(v.Together, "asks for group billing, and with it all")) {
+			t.Errorf("%s: %+v", config, v)
+		}
+	}
+	if len(b.found.found) == 0 || b.found.found[0].Subject.Group != "billing" || b.found.found[0].Subject.Topic != "" {
+		t.Errorf("found %+v", b.found.found)
+	}
+}
+
+// TestNeedsSettings: a rule that needs the settings of a topic wants to be told them
+// also where the policy is known, and may block without them.
+func TestNeedsSettings(t *testing.T) {
+	spec := deletesSpec(noDeletes())
+	spec.Needs = rules.NeedTopicSettings
+	b := newBench(t, []rules.Spec{spec}, nil)
+	b.block(t)
+	g := b.Gate()
+	known := &rules.Topic{Name: "users", Settings: rules.TopicSettings{Known: true}}
+	if !g.NeedsChangedConfig(java, &rules.Topic{Name: "users", Cleanup: rules.CleanupDelete}) || g.NeedsChangedConfig(java, known) {
+		t.Error("the rule does not want what it needs, or what it has")
+	}
+	if v := g.Change(java, b.deletions("new"), epoch); len(v.Denied) != 1 {
+		t.Errorf("%+v", v)
 	}
 }

@@ -20,6 +20,7 @@ type Gate struct {
 	keep     bool
 	whole    string          // what is refused when no single record is: "batch" or "change"
 	facts    rules.Evidence  // added to what rules report now
+	group    string          // that the change at hand is about, if any
 	pending  []pendingReport // until it is clear what becomes of the request
 	observed []pendingObservation
 	refused  []refusal
@@ -150,7 +151,7 @@ func (g *inspector) Close() {
 
 // begin forgets the last request.
 func (g *Gate) begin(q rules.Request, whole string) {
-	g.batch.Request, g.whole, g.facts = q, whole, nil
+	g.batch.Request, g.whole, g.facts, g.group = q, whole, nil, ""
 	g.judged, g.keep = judged{lastWould: -2}, false
 	g.batches, g.records = 0, 0
 	clear(g.pending)

@@ -16,6 +16,7 @@ const (
 type refusal struct {
 	ordinal    int
 	topic      string
+	group      string // of a change
 	partition  int32
 	rule       *activeRule
 	code       int16
@@ -61,6 +62,7 @@ func (g *Gate) settle(a *activeRule, c *rules.Case, ordinal int, may bool) {
 	for _, r := range c.Reports {
 		if !r.OwnSubject {
 			g.fillSubject(&r.Subject)
+			setDefault(&r.Subject.Group, g.group)
 		}
 		r.Evidence = append(r.Evidence, g.facts...)
 		g.pending = append(g.pending, pendingReport{a, r, blocks, denied && !blocks})
@@ -117,7 +119,7 @@ func (g *Gate) refuse(a *activeRule, c *rules.Case, ordinal int) {
 		})
 		r = &g.refused[len(g.refused)-1]
 		if ordinal != wholeRequest {
-			r.topic, r.partition = g.batch.Topic.Name, g.batch.Partition
+			r.topic, r.partition, r.group = g.batch.Topic.Name, g.batch.Partition, g.group
 		}
 	}
 	if h := g.batch.Header; h != nil && h.ProducerID >= 0 {

@@ -22,6 +22,10 @@ var changeVerbs = map[string]rules.Change{
 	"delete": {Kind: rules.DeleteTopic, API: "DeleteTopics"},
 	"alter":  {Kind: rules.AlterTopic, API: "IncrementalAlterConfigs"},
 	"grow":   {Kind: rules.AddPartitions, API: "CreatePartitions"},
+	"purge":  {Kind: rules.DeleteRecords, API: "DeleteRecords"},
+	"drop":   {Kind: rules.DeleteGroup, API: "DeleteGroups"},
+	"forget": {Kind: rules.DeleteOffsets, API: "OffsetDelete"},
+	"set":    {Kind: rules.SetOffsets, API: "OffsetCommit"},
 }
 
 // newChanges reads VERB (OPTIONS) TOPIC: ENTRIES.
@@ -56,20 +60,58 @@ func (r *changes) add(s *stage, more string) {
 	words := strings.Fields(more)
 	name := s.named(words)
 	ch := r.common
-	ch.Ordinal, ch.Topic = len(r.list), &rules.Topic{Name: name}
+	ch.Ordinal = len(r.list)
+	if ch.Kind.OfGroup() {
+		ch.Group = name
+		ch.Topic, ch.Offsets = s.offsetsToChange(&ch, words[1:])
+		r.list = append(r.list, ch)
+		return
+	}
+	ch.Topic = &rules.Topic{Name: name}
 	if known := s.topics.Find([]byte(name)); known != nil && ch.Kind != rules.CreateTopic {
 		ch.Topic = known
 	}
 	for _, word := range words[1:] {
-		if ch.Kind == rules.AddPartitions {
+		switch ch.Kind {
+		case rules.AddPartitions:
 			ch.Partitions = int32(s.number(word))
-		} else {
+		case rules.DeleteRecords:
+			ch.Offsets = append(ch.Offsets, s.offsets([]string{name + "/" + word})...)
+		default:
 			ch.Configs = append(ch.Configs, configChange(word))
 		}
 	}
 	ch.CleanupBefore = ch.Topic.Cleanup
 	ch.CleanupAfter = cleanupAfter(&ch)
 	r.list = append(r.list, ch)
+}
+
+// offsetsToChange reads the partitions of one topic that a change of a group names.
+func (s *stage) offsetsToChange(ch *rules.Change, words []string) (topic *rules.Topic, list []rules.PartitionOffset) {
+	s.t.Helper()
+	topic = &rules.Topic{}
+	if ch.Kind == rules.SetOffsets {
+		list = s.offsets(words)
+	} else {
+		for _, tp := range s.topicPartitions(words) {
+			list = append(list, rules.PartitionOffset{TopicPartition: tp, Offset: -1})
+		}
+	}
+	for _, o := range list {
+		topic.Name = o.Topic
+	}
+	if known := s.topics.Find([]byte(topic.Name)); known != nil {
+		topic = known
+	}
+	return topic, list
+}
+
+// changed is how a case calls what a change is about.
+func changed(ch *rules.Change) string {
+	if ch.Kind.OfGroup() {
+		return ch.Group
+	}
+	return ch.Topic.Name
 }
 
 // configChange reads name=value, name+=value, name-=value or name.
@@ -112,7 +154,7 @@ func (r *changes) send(s *stage, wants []string) {
 	s.t.Helper()
 	v := r.client.gate.Change(r.client.identity, r.list, s.now)
 	if got, want := changesText(r.list, &v, wants), strings.Join(wants, "\n"); got != want {
-		s.t.Errorf("%s asks to change %s…\n got: %s\nwant: %s", r.client.identity.ClientID, r.list[0].Topic.Name,
+		s.t.Errorf("%s asks to change %s…\n got: %s\nwant: %s", r.client.identity.ClientID, changed(&r.list[0]),
 			strings.ReplaceAll(got, "\n", "\n      "), strings.ReplaceAll(want, "\n", "\n      "))
 	}
 }
@@ -125,13 +167,13 @@ func changesText(list []rules.Change, v *engine.ChangeVerdict, wants []string) s
 	}
 	var said []string
 	for i := range list {
-		topic, how := list[i].Topic.Name, "together"
+		what, how := changed(&list[i]), "together"
 		if slices.ContainsFunc(v.Denied, func(d engine.ChangeDenial) bool { return d.Ordinal == i }) {
 			how = codeNames[44]
 		}
-		said = append(said, fmt.Sprintf("%s refused %s", topic, how))
-		if contains(wants, topic+" says: ") {
-			said = append(said, topic+" says: "+v.Message(i))
+		said = append(said, fmt.Sprintf("%s refused %s", what, how))
+		if contains(wants, what+" says: ") {
+			said = append(said, what+" says: "+v.Message(i))
 		}
 	}
 	return strings.Join(said, "\n")

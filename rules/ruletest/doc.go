@@ -98,6 +98,10 @@
 //	delete TOPIC
 //	alter TOPIC: ENTRIES
 //	grow TOPIC: PARTITIONS
+//	purge TOPIC: 0=120 1-3=-1         (DeleteRecords: partitions, and before which offset; -1 is the end)
+//	drop GROUP                        (DeleteGroups)
+//	forget GROUP: TOPIC/0 TOPIC/1     (OffsetDelete, of one topic)
+//	set GROUP: TOPIC/0=120            (OffsetCommit for no member, of one topic)
 //
 // and options in parentheses behind the verb: validate-only, replaces (AlterConfigs).
 // An entry is name=value, name+=value or name-=value for lists, or a name alone, back
@@ -108,6 +112,10 @@
 //	=> TOPIC refused POLICY_VIOLATION
 //	=> TOPIC refused together     (because of another one of the request)
 //	=> TOPIC says: the message of the error
+//
+// or GROUP in its place. What the cluster says of a topic's retention.ms and the like
+// stands behind its line, orders delete 6 retention.ms=3600000, and is not known where
+// there is none.
 //
 // A case runs the rule that its folder is named after, and those that its
 // configuration names.

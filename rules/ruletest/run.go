@@ -165,12 +165,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	e.AnswerWith(s.answer)
 	s.configure("config")
 	for line := range lines(section(archive, "topics")) {
-		name, policy, _ := strings.Cut(line, " ")
-		policy, count, _ := strings.Cut(policy, " ")
-		if count != "" {
-			s.partitions[name] = s.number(count)
-		}
-		s.setTopic(name, policy)
+		s.topicLine(strings.Fields(line))
 	}
 	s.traffic(section(archive, "traffic"))
 	for _, c := range s.clients {
@@ -192,6 +187,25 @@ func (s *stage) configure(name string) {
 	}
 	if err := s.engine.Configure(c.Rules, c.Suppressions); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// topicLine reads NAME POLICY PARTITIONS SETTINGS.
+func (s *stage) topicLine(words []string) {
+	s.t.Helper()
+	name := words[0]
+	var settings rules.TopicSettings
+	for _, word := range words[min(2, len(words)):] {
+		if entry, value, ok := strings.Cut(word, "="); ok {
+			settings.Set(entry, value)
+			settings.Known = true
+		} else {
+			s.partitions[name] = s.number(word)
+		}
+	}
+	s.setTopic(name, strings.Join(words[1:min(2, len(words))], ""))
+	if settings.Known {
+		s.topics.LearnSettings(name, settings)
 	}
 }
 

@@ -150,6 +150,29 @@ func (t *Topics) ForgetConfig(name string) {
 	})
 }
 
+// LearnSettings notes what the cluster said of a topic's settings.
+func (t *Topics) LearnSettings(name string, settings rules.TopicSettings) {
+	if name == "" {
+		return
+	}
+	settings.Known = true
+	t.update(name, func(now Topic) Topic {
+		now.Settings = settings
+		return now
+	})
+}
+
+// ForgetSettings makes the settings unknown again, because they may have changed.
+func (t *Topics) ForgetSettings(name string) {
+	if known := t.Find([]byte(name)); known == nil || !known.Settings.Known {
+		return
+	}
+	t.update(name, func(now Topic) Topic {
+		now.Settings = rules.TopicSettings{}
+		return now
+	})
+}
+
 // Delete forgets a topic.
 func (t *Topics) Delete(name string) {
 	t.mu.Lock()

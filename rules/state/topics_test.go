@@ -284,3 +284,18 @@ func TestUntoldComesInPieces(t *testing.T) {
 		t.Errorf("%d topics told", len(got))
 	}
 }
+
+func TestTopicSettingsAreForgotten(t *testing.T) {
+	topics := state.NewTopics(0)
+	topics.LearnSettings("", rules.TopicSettings{})
+	topics.ForgetSettings("orders")
+	topics.LearnSettings("orders", rules.TopicSettings{RetentionMs: 5})
+	if got := topics.Find([]byte("orders")).Settings; !got.Known || got.RetentionMs != 5 {
+		t.Errorf("%+v", got)
+	}
+	topics.LearnConfig("orders", "compact", time.Now())
+	topics.ForgetSettings("orders")
+	if got := topics.Find([]byte("orders")); got.Settings.Known || !got.Cleanup.Compacts() || topics.Len() != 1 {
+		t.Errorf("%+v, %d topics", got, topics.Len())
+	}
+}
