@@ -126,7 +126,8 @@ const (
 	TreatRewrite
 	// TreatObserve forwards both untouched, and reads a copy to learn of topics,
 	// their configuration and who subscribes to them; a rule may refuse a request
-	// that changes topics.
+	// that changes topics, deletes records, or changes the offsets of a group from
+	// outside.
 	TreatObserve
 	// TreatNegotiate is ApiVersions: the response is clamped to this table.
 	TreatNegotiate
@@ -213,7 +214,7 @@ var apis = [MaxKey + 1]API{
 	StopReplica:                           {StopReplica, "StopReplica", 0, 4, 2, TreatRefuse},
 	UpdateMetadata:                        {UpdateMetadata, "UpdateMetadata", 0, 8, 6, TreatRefuse},
 	ControlledShutdown:                    {ControlledShutdown, "ControlledShutdown", 0, 3, 3, TreatRefuse},
-	OffsetCommit:                          {OffsetCommit, "OffsetCommit", 0, 10, 8, TreatPass},
+	OffsetCommit:                          {OffsetCommit, "OffsetCommit", 0, 10, 8, TreatObserve},
 	OffsetFetch:                           {OffsetFetch, "OffsetFetch", 0, 10, 6, TreatPass},
 	FindCoordinator:                       {FindCoordinator, "FindCoordinator", 0, 6, 3, TreatRewrite},
 	JoinGroup:                             {JoinGroup, "JoinGroup", 0, 9, 6, TreatObserve},
@@ -226,7 +227,7 @@ var apis = [MaxKey + 1]API{
 	ApiVersions:                           {ApiVersions, "ApiVersions", 0, 5, 3, TreatNegotiate},
 	CreateTopics:                          {CreateTopics, "CreateTopics", 0, 7, 5, TreatObserve},
 	DeleteTopics:                          {DeleteTopics, "DeleteTopics", 0, 6, 4, TreatObserve},
-	DeleteRecords:                         {DeleteRecords, "DeleteRecords", 0, 2, 2, TreatPass},
+	DeleteRecords:                         {DeleteRecords, "DeleteRecords", 0, 2, 2, TreatObserve},
 	InitProducerId:                        {InitProducerId, "InitProducerId", 0, 5, 2, TreatPass},
 	OffsetForLeaderEpoch:                  {OffsetForLeaderEpoch, "OffsetForLeaderEpoch", 0, 4, 4, TreatPass},
 	AddPartitionsToTxn:                    {AddPartitionsToTxn, "AddPartitionsToTxn", 0, 5, 3, TreatPass},
@@ -247,12 +248,12 @@ var apis = [MaxKey + 1]API{
 	RenewDelegationToken:                  {RenewDelegationToken, "RenewDelegationToken", 0, 2, 2, TreatPass},
 	ExpireDelegationToken:                 {ExpireDelegationToken, "ExpireDelegationToken", 0, 2, 2, TreatPass},
 	DescribeDelegationToken:               {DescribeDelegationToken, "DescribeDelegationToken", 0, 3, 2, TreatPass},
-	DeleteGroups:                          {DeleteGroups, "DeleteGroups", 0, 3, 2, TreatPass},
+	DeleteGroups:                          {DeleteGroups, "DeleteGroups", 0, 3, 2, TreatObserve},
 	ElectLeaders:                          {ElectLeaders, "ElectLeaders", 0, 2, 2, TreatPass},
 	IncrementalAlterConfigs:               {IncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 1, TreatObserve},
 	AlterPartitionReassignments:           {AlterPartitionReassignments, "AlterPartitionReassignments", 0, 1, 0, TreatPass},
 	ListPartitionReassignments:            {ListPartitionReassignments, "ListPartitionReassignments", 0, 0, 0, TreatPass},
-	OffsetDelete:                          {OffsetDelete, "OffsetDelete", 0, 0, -1, TreatPass},
+	OffsetDelete:                          {OffsetDelete, "OffsetDelete", 0, 0, -1, TreatObserve},
 	DescribeClientQuotas:                  {DescribeClientQuotas, "DescribeClientQuotas", 0, 1, 1, TreatPass},
 	AlterClientQuotas:                     {AlterClientQuotas, "AlterClientQuotas", 0, 1, 1, TreatPass},
 	DescribeUserScramCredentials:          {DescribeUserScramCredentials, "DescribeUserScramCredentials", 0, 0, 0, TreatPass},

@@ -44,6 +44,7 @@ func init() {
 		protocol.ApiVersions:             {onRequest: onApiVersions},
 		protocol.CreateTopics:            {onRequest: onCreateTopics},
 		protocol.DeleteTopics:            {onRequest: onDeleteTopics},
+		protocol.DeleteRecords:           {onRequest: onDeleteRecords},
 		protocol.InitProducerId:          {onRequest: onInitProducerID},
 		protocol.AddPartitionsToTxn:      {onRequest: onAddPartitionsToTxn},
 		protocol.AddOffsetsToTxn:         {onRequest: onAddOffsetsToTxn},

@@ -9,7 +9,8 @@ import (
 
 // ListOffsets (2), OffsetCommit (8), OffsetFetch (9), TxnOffsetCommit (28), DeleteGroups (42), OffsetDelete (47).
 //
-// Behaviour: all pass unchanged. What a group commits, goes on from, and loses is told
+// Behaviour: all pass unchanged, unless a rule refuses that somebody deletes a group or its offsets, or sets them
+// without being a member, see changes.go. What a group commits, goes on from, and loses is told
 // to those who follow it; ListOffsets only when the client is known to be a member of
 // a group, since others (tools, exporters, Kafka Streams while it restores) ask all the time.
 //

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 
 	"warder/protocol/messages"
 	"warder/rules"
@@ -91,6 +92,9 @@ func (s *session) topicCreated(t *messages.CreatedTopic, asked []messages.NewTop
 	if policy, ok := messages.ConfigValue(configs, messages.CleanupPolicy); ok {
 		topics.LearnConfig(t.Name, policy, s.srv.now())
 	}
+	if t.Described {
+		topics.LearnSettings(t.Name, settingsOf(t.Configs))
+	}
 	s.srv.changed()
 }
 
@@ -150,6 +154,9 @@ func (s *Server) configAltered(t *messages.AlteredTopic) (before rules.CleanupPo
 		s.topics.LearnConfig(t.Topic, after.String(), s.now())
 	} else {
 		s.topics.ForgetConfig(t.Topic)
+	}
+	if t.Replaces || slices.ContainsFunc(rules.SettingNames(), t.Names) {
+		s.topics.ForgetSettings(t.Topic)
 	}
 	return before
 }

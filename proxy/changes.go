@@ -24,10 +24,13 @@ const maxChanges = 10_000
 // whether one of them refused it, and the request has thereby been answered.
 func (s *session) judged(rq *request, body []byte, asked any) (answered bool, err error) {
 	id := s.identity.Load()
-	if !changesTopics(rq.Key) || !s.gate.NeedsChange(id) {
+	if !s.judges(rq.Key) {
 		return false, nil
 	}
 	changes := s.changes(rq, asked)
+	if len(changes) == 0 {
+		return false, nil
+	}
 	if len(changes) > maxChanges {
 		return true, s.unjudged(rq, "too_large", fmt.Errorf("more than %d entries", maxChanges))
 	}
@@ -65,17 +68,19 @@ func (s *session) refuse(rq *request, body []byte, v *engine.ChangeVerdict) erro
 // have wanted to and the operator wants nothing through that was not inspected.
 func (s *session) unjudged(rq *request, reason string, cause error) error {
 	s.srv.metrics.skipped(reason, rq.size)
-	if s.srv.settings().refuse && changesTopics(rq.Key) && s.gate.NeedsChange(s.identity.Load()) {
+	// What members commit is never refused, so that of a commit which cannot be read neither is.
+	if s.srv.settings().refuse && rq.Key != protocol.OffsetCommit && s.judges(rq.Key) {
 		return closing(ReasonUndecodable, cause)
 	}
 	return s.forward(rq, s.exchange(rq, nil))
 }
 
-// changesTopics reports whether requests of an API are judged by rules.
-func changesTopics(key int16) bool {
+// judges reports whether rules would judge what a request of an API changes.
+func (s *session) judges(key int16) bool {
 	switch key {
-	case protocol.CreateTopics, protocol.DeleteTopics, protocol.CreatePartitions, protocol.AlterConfigs, protocol.IncrementalAlterConfigs:
-		return true
+	case protocol.CreateTopics, protocol.DeleteTopics, protocol.CreatePartitions, protocol.AlterConfigs, protocol.IncrementalAlterConfigs,
+		protocol.DeleteRecords, protocol.DeleteGroups, protocol.OffsetDelete, protocol.OffsetCommit:
+		return s.gate.NeedsChange(s.identity.Load())
 	}
 	return false
 }
@@ -118,6 +123,8 @@ func (s *session) changes(rq *request, asked any) (list []rules.Change) {
 		for i := range asked.Topics {
 			add(s.alteration(&asked.Topics[i], asked.ValidateOnly))
 		}
+	default:
+		s.offsetChanges(asked, add)
 	}
 	return list
 }
@@ -179,7 +186,7 @@ func (s *session) awaitChanged(id *rules.Identity, changes []rules.Change) bool 
 	for i := range changes {
 		t := changes[i].Topic
 		nameless := t.Name == "" && t.ID != rules.TopicID{}
-		unconfigured := changes[i].Kind == rules.AlterTopic && !t.Cleanup.Known() && s.gate.NeedsChangedConfig(id, t.Name)
+		unconfigured := changes[i].Kind == rules.AlterTopic && s.gate.NeedsChangedConfig(id, t)
 		switch {
 		case nameless && !slices.Contains(ids, [16]byte(t.ID)):
 			ids = append(ids, t.ID)

@@ -13,13 +13,14 @@ import (
 // follows makes the handler of an API that passes unchanged in both directions,
 // while the engine is told what was asked and answered. note, unless nil, is given
 // the request in the request loop; tell runs in the response loop: what it is given of the request is no longer backed by its bytes, so byte
-// fields must not be read. Without anybody who wants one of kinds nothing is read.
+// fields must not be read. Without anybody who wants one of kinds, and without a rule that would judge the request,
+// nothing is read.
 func follows[Q kmsg.Request, A kmsg.Response](kinds []rules.Kind, like Q, answer A,
 	note func(s *session, asked Q), tell func(s *session, ex *exchange, asked Q, got A),
 ) func(*session, *request) error {
 	parse, parseAnswer := messages.Request(like), messages.Response(answer)
 	return func(s *session, rq *request) error {
-		if !s.srv.wantsAny(kinds) {
+		if !s.srv.wantsAny(kinds) && !s.judges(rq.Key) {
 			return s.forward(rq, s.exchange(rq, nil))
 		}
 		read := func(version int16, body []byte, lim messages.Limits) (Q, error) {

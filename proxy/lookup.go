@@ -10,6 +10,7 @@ import (
 
 	"warder/configs"
 	"warder/protocol/messages"
+	"warder/rules"
 )
 
 // Lookup carries one of warder's own questions to the cluster. There are two
@@ -97,7 +98,8 @@ func (l *lookups) wantConfigs(s *session, names []string) {
 	if len(names) == 0 {
 		return
 	}
-	l.ask(s, messages.NewDescribeTopicConfigs(names), func(resp kmsg.Response, err error) { l.learnConfigs(names, resp, err) }, keysOf(names))
+	entries := append([]string{messages.CleanupPolicy}, rules.SettingNames()...)
+	l.ask(s, messages.NewDescribeTopicConfigs(names, entries...), func(resp kmsg.Response, err error) { l.learnConfigs(names, resp, err) }, keysOf(names))
 }
 
 // wantNames asks for the names of topic ids.
@@ -124,7 +126,7 @@ func (l *lookups) unasked(names []string) []string {
 	defer l.mu.Unlock()
 	for _, name := range names {
 		t, ok := l.srv.topics.ByName([]byte(name))
-		if ok && t.Cleanup.Known() && now.Sub(t.ConfigTime) < configLifetime/2 {
+		if ok && t.Cleanup.Known() && t.Settings.Known && now.Sub(t.ConfigTime) < configLifetime/2 {
 			continue
 		}
 		if l.openLocked(topicKey{name: name}) {
@@ -227,6 +229,7 @@ func (l *lookups) learnConfigs(names []string, resp kmsg.Response, err error) {
 		switch c.ErrorCode {
 		case 0:
 			l.srv.topics.LearnConfig(c.Topic, c.CleanupPolicy, now)
+			l.srv.topics.LearnSettings(c.Topic, settingsOf(c.Configs))
 			l.settle(key)
 		case kerr.TopicAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed.Code:
 			l.fail(key, kerr.ErrorForCode(c.ErrorCode))
@@ -237,6 +240,16 @@ func (l *lookups) learnConfigs(names []string, resp kmsg.Response, err error) {
 	}
 	l.fail(keysOf(names), nil) // what the answer left out
 	l.srv.changed()
+}
+
+// settingsOf picks out what is kept of a topic's configuration beside its cleanup.policy.
+func settingsOf(configs []messages.Config) (settings rules.TopicSettings) {
+	for i := range configs {
+		if !configs[i].Null {
+			settings.Set(configs[i].Name, configs[i].Value)
+		}
+	}
+	return settings
 }
 
 func (l *lookups) learnNames(keys []topicKey, resp kmsg.Response, err error) {

@@ -7,8 +7,9 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 const policyViolation = 44
 
 // AppendRefusal appends the body of the answer to a request that was refused as a
-// whole: CreateTopics, DeleteTopics, AlterConfigs, CreatePartitions or
-// IncrementalAlterConfigs. Every entry of the request, by its ordinal from 0, has
+// whole: CreateTopics, DeleteTopics, AlterConfigs, CreatePartitions,
+// IncrementalAlterConfigs, DeleteRecords, DeleteGroups, OffsetDelete or
+// OffsetCommit. Every entry of the request, by its ordinal from 0, has
 // POLICY_VIOLATION and its message where the version has room for one
 // (getErrorResponse of each request in Apache Kafka). Entries that other functions
 // of this package leave out count as well, such as brokers in AlterConfigs.
@@ -31,6 +32,14 @@ func AppendRefusal(dst []byte, key, version int16, body []byte, lim Limits, mess
 		resp = refuseAlterConfigs(rq, message)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		resp = refuseIncrementalAlterConfigs(rq, message)
+	case *kmsg.DeleteRecordsRequest:
+		resp = refuseDeleteRecords(rq)
+	case *kmsg.DeleteGroupsRequest:
+		resp = refuseDeleteGroups(rq)
+	case *kmsg.OffsetDeleteRequest:
+		resp = &kmsg.OffsetDeleteResponse{ErrorCode: policyViolation} // of the whole; partitions stand only in an answer without
+	case *kmsg.OffsetCommitRequest:
+		resp = refuseOffsetCommit(rq)
 	default:
 		return dst, &VersionError{Key: key, Version: version}
 	}

@@ -46,7 +46,7 @@ func asksFor(m any) (list []entry, ok bool) {
 			list = append(list, entry{kind: int8(m.Resources[i].ResourceType), name: m.Resources[i].ResourceName})
 		}
 	default:
-		return nil, false
+		return asksForOffsets(m)
 	}
 	return list, true
 }
@@ -85,7 +85,7 @@ func answersTo(m any) (list []entry, throttle int32) {
 		}
 		return list, m.ThrottleMillis
 	}
-	return nil, -1
+	return answersToOffsets(m)
 }
 
 // messageSince is the first version of each answer that has room for a text.
@@ -130,9 +130,9 @@ func TestRefusalAnswersEveryEntry(t *testing.T) {
 			seen[fmt.Sprint(f.Key, " v", f.Version)] = true
 		}
 	}
-	for key, last := range map[int16]int16{19: 7, 20: 6, 33: 2, 37: 3, 44: 1} {
+	for key, last := range map[int16]int16{8: 10, 19: 7, 20: 6, 21: 2, 33: 2, 37: 3, 42: 2, 44: 1, 47: 0} {
 		for version := range last + 1 {
-			if name := fmt.Sprint(key, " v", version); !seen[name] && !(key == 19 && version < 2) && !(key == 20 && version < 1) { // those 4.0 has removed
+			if name := fmt.Sprint(key, " v", version); !seen[name] && !(key == 19 && version < 2) && !(key == 20 && version < 1) && !(key == 8 && version < 2) { // those 4.0 has removed
 				t.Errorf("key %s was never refused", name)
 			}
 		}
