@@ -60,6 +60,7 @@ func demoScenes() []demoScene {
 		scenePartitionCountChange(),
 		sceneWrongTopic(),
 		sceneUnsafeProducer(),
+		sceneDangerousAdmin(),
 		sceneTransactionStall(),
 		sceneHotPartition(),
 		sceneTombstoneSpike(),

@@ -32,5 +32,6 @@ func Specs() []rules.Spec {
 		unsafeProducerSpec(),
 		compactedEventStreamSpec(),
 		groupExpirySpec(),
+		dangerousAdminSpec(),
 	}
 }
