@@ -61,6 +61,8 @@ func demoScenes() []demoScene {
 		sceneWrongTopic(),
 		sceneUnsafeProducer(),
 		sceneDangerousAdmin(),
+		sceneTimeoutMisfit(),
+		sceneIdleMember(),
 		sceneTransactionStall(),
 		sceneHotPartition(),
 		sceneTombstoneSpike(),

@@ -32,6 +32,8 @@ func Specs() []rules.Spec {
 		unsafeProducerSpec(),
 		compactedEventStreamSpec(),
 		groupExpirySpec(),
+		timeoutMisfitSpec(),
+		idleMemberSpec(),
 		dangerousAdminSpec(),
 	}
 }

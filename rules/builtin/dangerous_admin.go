@@ -32,7 +32,7 @@ type dangerousAdminKnobs struct {
 }
 
 func dangerousAdminSpec() rules.Spec {
-	spec := rules.Spec{
+	return rules.Spec{
 		ID:       "dangerous-admin",
 		Summary:  "administrative requests that take records or offsets from groups in use, or make a topic less safe",
 		Severity: rules.Critical,
@@ -42,13 +42,9 @@ func dangerousAdminSpec() rules.Spec {
 		Doc:      "docs/rules/dangerous-admin.md",
 		Example:  "dangerous-admin:\n  action: block\n  groups: [\"!scratch-*\"]\n  allow: [{client_id: platform-migration}]\n",
 		FoldBy:   rules.FieldTopic | rules.FieldGroup | rules.FieldClientID | rules.FieldPrincipal,
-		Watches:  offsetEvents(),
+		Watches:  append(append(offsetEvents(), memberEvents()...), rules.Interest{Kind: rules.KindMemberFetched, By: rules.ByGroup}),
 		New:      newDangerousAdmin,
 	}
-	for _, kind := range []rules.Kind{rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat, rules.KindMemberFetched} {
-		spec.Watches = append(spec.Watches, rules.Interest{Kind: kind, By: rules.ByGroup})
-	}
-	return spec
 }
 
 func newDangerousAdmin(decode func(any) error) (rules.Rule, error) {

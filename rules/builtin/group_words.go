@@ -27,6 +27,15 @@ func goneSubject(g *state.Group, d *state.Departure) rules.Subject {
 	return s
 }
 
+// memberEvents are the events by which the members of a group show themselves. Rules
+// about members mostly judge when time passes; these begin their state.
+func memberEvents() (list []rules.Interest) {
+	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat} {
+		list = append(list, rules.Interest{Kind: kind, By: rules.ByGroup})
+	}
+	return list
+}
+
 func groupText(g *state.Group) string { return rules.Excerpt(g.ID, 80) }
 
 // memberText names a member by its group.instance.id, which people chose, or by its

@@ -30,7 +30,7 @@ type heartbeatGapKnobs struct {
 }
 
 func heartbeatGapSpec() rules.Spec {
-	spec := rules.Spec{
+	return rules.Spec{
 		ID:       "heartbeat-gap",
 		Summary:  "a group member whose heartbeats stop, before and when its coordinator removes it",
 		Severity: rules.Warning,
@@ -38,12 +38,9 @@ func heartbeatGapSpec() rules.Spec {
 		Doc:      "docs/rules/heartbeat-gap.md",
 		Example:  "heartbeat-gap:\n  action: alert\n  warn_after: 0.5\n",
 		FoldBy:   rules.FieldGroup | rules.FieldMember,
+		Watches:  memberEvents(),
 		New:      newHeartbeatGap,
 	}
-	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat} {
-		spec.Watches = append(spec.Watches, rules.Interest{Kind: kind, By: rules.ByGroup})
-	}
-	return spec
 }
 
 func newHeartbeatGap(decode func(any) error) (rules.Rule, error) {

@@ -36,7 +36,7 @@ type pollGapKnobs struct {
 }
 
 func pollGapSpec() rules.Spec {
-	spec := rules.Spec{
+	return rules.Spec{
 		ID:       "poll-gap",
 		Summary:  "a consumer that does not poll in time, before and when it loses its partitions for it",
 		Severity: rules.Warning,
@@ -44,12 +44,9 @@ func pollGapSpec() rules.Spec {
 		Doc:      "docs/rules/poll-gap.md",
 		Example:  "poll-gap:\n  action: alert\n  warn_after: 0.7\n",
 		FoldBy:   rules.FieldGroup | rules.FieldMember,
+		Watches:  memberEvents(),
 		New:      newPollGap,
 	}
-	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat} {
-		spec.Watches = append(spec.Watches, rules.Interest{Kind: kind, By: rules.ByGroup})
-	}
-	return spec
 }
 
 func newPollGap(decode func(any) error) (rules.Rule, error) {

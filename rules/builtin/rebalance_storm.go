@@ -43,7 +43,7 @@ type rebalanceStormKnobs struct {
 }
 
 func rebalanceStormSpec() rules.Spec {
-	spec := rules.Spec{
+	return rules.Spec{
 		ID:       "rebalance-storm",
 		Summary:  "a consumer group that rebalances again and again, what sets it off, and how long it stands still",
 		Severity: rules.Critical,
@@ -51,12 +51,9 @@ func rebalanceStormSpec() rules.Spec {
 		Doc:      "docs/rules/rebalance-storm.md",
 		Example:  "rebalance-storm:\n  action: alert\n  limit: 10\n",
 		FoldBy:   rules.FieldGroup | rules.FieldMember,
+		Watches:  memberEvents(),
 		New:      newRebalanceStorm,
 	}
-	for _, kind := range []rules.Kind{rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindConsumerHeartbeat} {
-		spec.Watches = append(spec.Watches, rules.Interest{Kind: kind, By: rules.ByGroup})
-	}
-	return spec
 }
 
 func newRebalanceStorm(decode func(any) error) (rules.Rule, error) {

@@ -27,8 +27,12 @@ const (
 // same for share and Streams groups (GroupCoordinatorConfig.java).
 const DefaultSessionTimeout = 45 * time.Second
 
-// beatsKept is how many intervals between heartbeats are remembered.
-const beatsKept = 16
+// beatsKept is how many intervals between heartbeats are remembered, and leastBeats
+// how many there must be for their median to say something.
+const (
+	beatsKept  = 16
+	leastBeats = 3
+)
 
 // Member is what is known of one member of a group.
 type Member struct {
@@ -92,13 +96,17 @@ func (m *Member) HeartbeatInterval() time.Duration {
 		return m.interval
 	}
 	n := min(m.nbeats, beatsKept)
-	if n < 3 {
+	if n < leastBeats {
 		return defaultHeartbeat
 	}
 	beats := m.beats
 	slices.Sort(beats[:n])
 	return beats[n/2]
 }
+
+// HeartbeatsMeasured says that HeartbeatInterval is what was seen, and not what is
+// usual.
+func (m *Member) HeartbeatsMeasured() bool { return m.interval > 0 || m.nbeats >= leastBeats }
 
 func (m *Member) beat(at time.Time) {
 	if !m.LastBeat.IsZero() && at.After(m.LastBeat) {
