@@ -89,24 +89,39 @@ func (s *groupReads) publish(g *state.Group, sizes *recordSizes, now time.Time) 
 	if r.used = latest(r.used, g.Emptied); r.members > 0 {
 		r.used = now
 	}
-	for _, t := range r.topics {
-		t.partitions = t.partitions[:0]
+	for name, t := range r.topics {
+		t.partitions, t.recordBytes = t.partitions[:0], sizes.average(name)
 	}
-	g.EachPartition(func(p *state.GroupPartition) { r.take(g, p, sizes, now) })
+	var t *readTopic
+	topic := ""
+	g.EachPartition(func(p *state.GroupPartition) {
+		if t == nil || p.Topic != topic {
+			t, topic = r.topic(p.Topic), p.Topic
+		}
+		t.take(g, p, now)
+	})
+	for _, t := range r.topics {
+		r.used = latest(r.used, t.used)
+	}
+}
+
+// topic gives what is known of a topic, made if need be.
+func (r *readingGroup) topic(name string) *readTopic {
+	t := r.topics[name]
+	if t == nil {
+		t = &readTopic{}
+		r.topics[name] = t
+	}
+	return t
 }
 
 // take writes down one partition.
-func (r *readingGroup) take(g *state.Group, p *state.GroupPartition, sizes *recordSizes, now time.Time) {
-	t := r.topics[p.Topic]
-	if t == nil {
-		t = &readTopic{}
-		r.topics[p.Topic] = t
-	}
+func (t *readTopic) take(g *state.Group, p *state.GroupPartition, now time.Time) {
 	used := p.CommittedAt
-	if g.Owner(p) != nil {
+	if p.OwnerID != "" && g.Owner(p) != nil {
 		used = now
 	}
-	t.used, t.recordBytes, r.used = latest(t.used, used), sizes.average(p.Topic), latest(r.used, used)
+	t.used = latest(t.used, used)
 	out := readPartition{number: p.Partition, next: p.Committed, start: p.Ends.LogStartOffset, end: -1, age: -1}
 	if p.Committed < 0 || !p.Forgotten.IsZero() {
 		out.next = p.Position

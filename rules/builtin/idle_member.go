@@ -1,6 +1,8 @@
 package builtin
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"warder/rules"
@@ -77,14 +79,17 @@ func (r *idleMember) Tick(w *rules.Watch) {
 	}
 	partitions := s.look(g, w.Now)
 	var idle []*state.Member
-	for _, m := range membersByID(g) {
-		if at, ok := s.since[m.ID]; ok && w.Now.Sub(at) >= r.After {
-			idle = append(idle, m)
+	for id, at := range s.since {
+		if w.Now.Sub(at) >= r.After {
+			idle = append(idle, g.Member(id))
 		}
 	}
 	switch {
 	case len(idle) > r.Spares && partitions > 0:
 		if s.told.IsZero() || len(idle) > s.count || w.Now.Sub(s.told) >= idleRepeat {
+			slices.SortFunc(idle, func(a, b *state.Member) int {
+				return cmp.Or(s.since[a.ID].Compare(s.since[b.ID]), cmp.Compare(a.ID, b.ID))
+			})
 			report := idleReport(g, idle, partitions, w.Now.Sub(s.since[idle[0].ID]), w.Now)
 			s.told, s.count, s.subject = w.Now, len(idle), report.Subject
 			w.Report(report)

@@ -105,9 +105,8 @@ func (r *timeoutMisfit) Tick(w *rules.Watch) {
 	if !settled(g, r.Settle, w.Now) {
 		return
 	}
-	members := membersByID(g)
 	for kind := range misfitKinds {
-		r.look(w, g, s, kind, r.misfitting(kind, members, s))
+		r.look(w, g, s, kind, r.misfitting(kind, g, s))
 	}
 }
 
@@ -122,14 +121,6 @@ func settled(g *state.Group, long time.Duration, now time.Time) bool {
 	return now.Sub(g.Since) >= long && !muted(g, long, now)
 }
 
-// membersByID gives the members in an order that does not depend on a map.
-func membersByID(g *state.Group) []*state.Member {
-	list := make([]*state.Member, 0, g.Members())
-	g.EachMember(func(m *state.Member) { list = append(list, m) })
-	slices.SortFunc(list, func(a, b *state.Member) int { return cmp.Compare(a.ID, b.ID) })
-	return list
-}
-
 // misfit is a member that misfits, and how badly: the higher the worse.
 type misfit struct {
 	*state.Member
@@ -138,8 +129,8 @@ type misfit struct {
 }
 
 // misfitting gives the members with a misfit of that kind, the worst first.
-func (r *timeoutMisfit) misfitting(kind misfitKind, members []*state.Member, s *misfits) (list []misfit) {
-	for _, m := range members {
+func (r *timeoutMisfit) misfitting(kind misfitKind, g *state.Group, s *misfits) (list []misfit) {
+	g.EachMember(func(m *state.Member) {
 		by := 0.
 		switch kind {
 		case rareHeartbeats:
@@ -154,8 +145,8 @@ func (r *timeoutMisfit) misfitting(kind misfitKind, members []*state.Member, s *
 		if by > 0 {
 			list = append(list, misfit{m, s.polls[m.ID], by})
 		}
-	}
-	slices.SortStableFunc(list, func(a, b misfit) int { return cmp.Compare(b.by, a.by) })
+	})
+	slices.SortFunc(list, func(a, b misfit) int { return cmp.Or(cmp.Compare(b.by, a.by), cmp.Compare(a.ID, b.ID)) })
 	return list
 }
 
