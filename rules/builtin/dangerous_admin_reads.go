@@ -84,7 +84,8 @@ func (s *groupReads) publish(g *state.Group, sizes *recordSizes, now time.Time) 
 		r = &readingGroup{topics: map[string]*readTopic{}}
 		s.groups.Put(g.ID, r)
 	}
-	r.at, r.managed, r.members, r.clients = now, g.Type != "" || r.managed, g.Members(), r.clients[:0]
+	r.at, r.members, r.clients = now, g.Members(), r.clients[:0]
+	r.managed = r.managed || g.Type != "" || r.members > 0 // those who were there before warder have not said the type
 	g.EachMember(func(m *state.Member) { r.clients = append(r.clients, m.Client) })
 	if r.used = latest(r.used, g.Emptied); r.members > 0 {
 		r.used = now

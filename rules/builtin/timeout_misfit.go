@@ -58,8 +58,10 @@ const (
 	rareHeartbeats misfitKind = iota
 	shortSession
 	tightPolls
-	misfitKinds
 )
+
+// misfitKinds is how many there are.
+const misfitKinds = int(tightPolls) + 1
 
 // String is the kind as evidence names it.
 func (k misfitKind) String() string {
@@ -105,7 +107,7 @@ func (r *timeoutMisfit) Tick(w *rules.Watch) {
 	if !settled(g, r.Settle, w.Now) {
 		return
 	}
-	for kind := range misfitKinds {
+	for kind := range misfitKind(misfitKinds) {
 		r.look(w, g, s, kind, r.misfitting(kind, g, s))
 	}
 }

@@ -42,7 +42,7 @@ func (r *timeoutMisfit) report(g *state.Group, kind misfitKind, list []misfit) r
 			who, group, short(m.SessionTimeout), session)
 		add("session_timeout_ms", m.SessionTimeout)
 		out.Advice = fmt.Sprintf("45000 is the default of Kafka since 3.0 (KIP-735). A consumer that is closed leaves at once whatever %s is; a long session only makes that of one which crashes last longer.", session)
-	case tightPolls, misfitKinds:
+	case tightPolls:
 		out.Summary = fmt.Sprintf("%s of group %s: up to %s from one poll to the next, and %d of %s more than %.0f %% of %s (%s); when a batch takes still longer once, others get its partitions",
 			who, group, short(m.polls.longest), m.polls.long, several(m.polls.n, "time"), 100*r.PollShare, setting(library, maxPollInterval), short(m.polls.limit))
 		add("longest_ms", m.polls.longest)

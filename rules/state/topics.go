@@ -271,6 +271,7 @@ func (t *Topics) Import(topics []Topic) {
 		if saved.Name == "" {
 			continue
 		}
+		saved.Settings = rules.TopicSettings{} // they are asked for when they matter, and may have changed
 		t.update(saved.Name, func(now Topic) Topic {
 			if now == (Topic{Name: saved.Name}) {
 				return saved

@@ -294,6 +294,11 @@ func TestTopicSettingsAreForgotten(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	topics.LearnConfig("orders", "compact", time.Now())
+	restarted := state.NewTopics(0)
+	restarted.Import(topics.Export())
+	if got := restarted.Find([]byte("orders")); got.Settings.Known || !got.Cleanup.Compacts() {
+		t.Errorf("after a restart %+v", got)
+	}
 	topics.ForgetSettings("orders")
 	if got := topics.Find([]byte("orders")); got.Settings.Known || !got.Cleanup.Compacts() || topics.Len() != 1 {
 		t.Errorf("%+v, %d topics", got, topics.Len())
