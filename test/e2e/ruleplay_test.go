@@ -21,6 +21,8 @@ var recordRules = []ruleConfig{
 	{"null-field-drift", "{baseline: 40, window: 20, never_null: 40}"},
 	{"wrong-topic", "{unknown_after: 1s, unread_after: 4s}"},
 	{"compacted-event-stream", "{set_up: 0s, window: 2s, windows: 2, min_records: 300}"},
+	{"timeout-misfit", "{settle: 2s}"},
+	{"idle-member", "{after: 4s}"},
 }
 
 // guardRules is what the warder is told that refuses.
@@ -28,6 +30,7 @@ var guardRules = []ruleConfig{
 	{"empty-value", "{action: block, learn: 5}"},
 	{"partitioner-mix", "{action: block, pins: [{topic: \"partitioner-mix*\", partitioner: java}]}"},
 	{"compacted-event-stream", "{action: block, set_up: 0s}"},
+	{"dangerous-admin", "{action: block, in_use: 15s, min_records: 10}"},
 }
 
 // ruleConfig is a rule and its YAML, in one line.

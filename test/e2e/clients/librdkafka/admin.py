@@ -1,6 +1,6 @@
 """Admin operations; each opens its own client."""
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType,
 )
@@ -84,6 +84,15 @@ def group_offsets(r):
     return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in found.topic_partitions if tp.offset >= 0}}
 
 
+def set_offsets(r):
+    offsets = [TopicPartition(tp.rpartition("/")[0], int(tp.rpartition("/")[2]), o) for tp, o in r["offsets"].items()]
+    done = one(admin(r).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(r["group"], offsets)]))
+    for tp in done.topic_partitions:
+        if tp.error:
+            raise KafkaException(tp.error)
+    return {}
+
+
 def list_offsets(r):
     a, topic = admin(r), r["topic"]
     spec = OffsetSpec.earliest() if r.get("spec") == "earliest" else OffsetSpec.latest()
@@ -99,5 +108,5 @@ def delete_records(r):
 
 OPS = {f.__name__: f for f in (
     create_topic, create_partitions, delete_topic, list_topics, describe_topic, describe_cluster, describe_configs, alter_configs,
-    list_groups, describe_group, delete_group, group_offsets, list_offsets, delete_records,
+    list_groups, describe_group, delete_group, group_offsets, set_offsets, list_offsets, delete_records,
 )}
