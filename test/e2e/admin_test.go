@@ -219,7 +219,9 @@ func offsetsRefused(s *side) {
 	if at := r.committed(); at != 100 {
 		r.fail("its offset is %d", at)
 	}
-	r.twin("set_offsets", M{"group": r.group, "offsets": M{tp: 95}})
+	s.until("the rule to know that too", 20*time.Second, func() error {
+		return s.ask("set_offsets", M{"conn": r.ops(), "group": r.group, "offsets": M{tp: 95}}, nil)
+	})
 	if at := r.committed(); at != 95 {
 		r.fail("its offset is %d", at)
 	}
