@@ -71,10 +71,11 @@ func (r *idleMember) Watch(w *rules.Watch, _ rules.Event) {
 }
 
 // Tick looks who has partitions, while the group is at rest. Of a group with members
-// that do not come through here it is not known how many partitions there are.
+// that do not come through here it is not known how many partitions there are, and
+// members of a share group share each of them.
 func (r *idleMember) Tick(w *rules.Watch) {
 	g, s := groupOf(w), w.State.(*idlers)
-	if g == nil || rebalancing(g) || g.Partial() || !r.groups.Match(g.ID) {
+	if g == nil || !g.Protocol.Exclusive() || rebalancing(g) || g.Partial() || !r.groups.Match(g.ID) {
 		return
 	}
 	partitions := s.look(g, w.Now)
@@ -121,8 +122,8 @@ func (s *idlers) look(g *state.Group, now time.Time) (partitions int) {
 	return partitions
 }
 
-// streams says whether a member is a thread of Kafka Streams: by its assignor
-// (StreamsPartitionAssignor), or as its client is named.
+// streams says whether a member is a thread of Kafka Streams: by its protocol or
+// assignor (StreamsPartitionAssignor), or as its client is named.
 func streams(g *state.Group, m *state.Member) bool {
-	return g.Assignor == "stream" || streamThreads.Match(m.Client.ClientID)
+	return g.Protocol == state.StreamsProtocol || g.Assignor == "stream" || streamThreads.Match(m.Client.ClientID)
 }
