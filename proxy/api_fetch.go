@@ -168,7 +168,7 @@ func (s *session) walkFetchAnswer(version int16, reads *state.FetchSession, look
 	}
 	for f.stream.Next(&f.part) {
 		if reads != nil {
-			noteFetchedPartition(reads, &f.part)
+			s.noteFetchedPartition(reads, &f.part)
 		}
 		if look {
 			if err := f.lookWhilePassing(); err != nil {

@@ -337,7 +337,7 @@ func TestProgressOfReaders(t *testing.T) {
 				}
 				want := rules.FetchedPartition{
 					Partition: 3, FetchOffset: 103, HighWatermark: 500, LastStableOffset: 400, LogStartOffset: 50,
-					Bytes: int64(len(resp.Topics[0].Partitions[0].RecordBatches)),
+					Bytes: int64(len(resp.Topics[0].Partitions[0].RecordBatches)), ReadOffset: 100,
 				}
 				if version < 5 {
 					want.LogStartOffset = -1

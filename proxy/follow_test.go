@@ -78,7 +78,7 @@ func groupRig(t *testing.T) (*rig, *listening) {
 	l := &listening{}
 	spec := l.spec(rules.ByGroup, rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
 		rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberPolled,
-		rules.KindConsumerHeartbeat, rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets)
+		rules.KindMemberFetched, rules.KindConsumerHeartbeat, rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets)
 	cluster.SetGroupConfigs("billing", map[string]string{"share.auto.offset.reset": "earliest"})
 	return startRig(t, nil, cluster.Bootstrap(), []rules.Spec{spec}, nil), l
 }
@@ -276,5 +276,51 @@ func TestOffsetsThatAreDeletedAreTold(t *testing.T) {
 	}
 	if gone := heard(t, l, "DeleteGroups", func(rules.OffsetsDeleted) bool { return true }); gone.Group != "billing" || gone.Partitions != nil || gone.Client.ClientID != "admin" {
 		t.Errorf("%+v", gone)
+	}
+}
+
+// A consumer whose place has been deleted goes on at once with its other partition,
+// and with this one from elsewhere: the offset that was out of range is told all the
+// same.
+func TestOffsetOutOfRangeIsToldWithTheOffset(t *testing.T) {
+	r, l := groupRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	admin := kadm.NewClient(cl)
+	gone, places := kadm.Offsets{}, kadm.Offsets{}
+	for p := range int32(2) {
+		for range 10 {
+			if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Partition: p, Value: []byte("v")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		places.AddOffset("orders", p, 3, -1)
+	}
+	gone.AddOffset("orders", 0, 8, -1)
+	if _, err := admin.CommitOffsets(ctx, "billing", places); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.DeleteRecords(ctx, gone); err != nil {
+		t.Fatal(err)
+	}
+	c := consumer(t, r, "billing-1")
+	defer c.Close()
+	go func() {
+		for ctx.Err() == nil {
+			c.PollFetches(ctx)
+		}
+	}()
+	out := heard(t, l, "OFFSET_OUT_OF_RANGE", func(e rules.MemberFetched) bool { return e.ErrorCode == 1 })
+	if out.FetchOffset != 3 || out.Partition != 0 {
+		t.Errorf("%+v", out)
+	}
+	on := heard(t, l, "how it goes on", func(e rules.MemberFetched) bool { return e.Partition == 0 && e.ErrorCode == 0 && e.Bytes > 0 })
+	if on.ReadOffset != 8 {
+		t.Errorf("%+v", on)
 	}
 }

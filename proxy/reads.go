@@ -76,16 +76,32 @@ func (s *session) readsOf(id int32, full bool) *state.FetchSession {
 func (s *session) noteFetched(reads *state.FetchSession, resp *protocol.FetchResponse) {
 	it := resp.Partitions()
 	for p := (protocol.FetchResponsePartition{}); it.Next(&p); {
-		noteFetchedPartition(reads, &p)
+		s.noteFetchedPartition(reads, &p)
 	}
 	s.noteFetchSession(reads, resp.SessionID, resp.ErrorCode)
 }
 
-func noteFetchedPartition(reads *state.FetchSession, p *protocol.FetchResponsePartition) {
-	reads.Answer(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, rules.FetchedPartition{
+func (s *session) noteFetchedPartition(reads *state.FetchSession, p *protocol.FetchResponsePartition) {
+	asked := reads.Answer(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, rules.FetchedPartition{
 		Partition: p.Partition, ErrorCode: p.ErrorCode, Bytes: int64(p.RecordsSize),
 		HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset, LogStartOffset: p.LogStartOffset,
 	})
+	if p.ErrorCode == kerr.OffsetOutOfRange.Code && asked >= 0 {
+		s.tellOutOfRange(p, asked)
+	}
+}
+
+// tellOutOfRange tells the group of the member at once: its next Fetch of the
+// partition asks for another offset, and meanwhile it may ask for others without it.
+func (s *session) tellOutOfRange(p *protocol.FetchResponsePartition, asked int64) {
+	t := s.topic(p.Topic, p.TopicID)
+	if t == nil || !s.srv.engine.Wants(rules.KindMemberFetched) {
+		return
+	}
+	s.tellMember(s.identity.Load(), s.out.readAt, t.Name, &rules.FetchedPartition{
+		Partition: p.Partition, FetchOffset: asked, HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset,
+		LogStartOffset: p.LogStartOffset, ErrorCode: p.ErrorCode, ReadOffset: -1,
+	}, false) // of an error nobody asks what it reads up to
 }
 
 // noteFetchSession takes over what an answer says of the session: that the broker
@@ -149,22 +165,26 @@ func (s *session) tellMembers(f *rules.Fetched) {
 	wanted := s.srv.engine.Wants(rules.KindMemberFetched)
 	for i := range f.Partitions {
 		p := &f.Partitions[i]
-		tp := rules.TopicPartition{Topic: f.Topic, Partition: p.Partition}
-		s.srv.logs.Learn(tp, state.LogEnds{
+		s.srv.logs.Learn(rules.TopicPartition{Topic: f.Topic, Partition: p.Partition}, state.LogEnds{
 			HighWatermark: p.HighWatermark, At: f.At, LastStableOffset: p.LastStableOffset,
 			LogStartOffset: p.LogStartOffset, StartAt: f.At,
 		})
-		if !wanted {
-			continue
+		if wanted && p.ErrorCode != kerr.OffsetOutOfRange.Code { // which was told when it came
+			s.tellMember(f.Client, f.At, f.Topic, p, s.readCommitted)
 		}
-		m, ok := s.srv.members.Find(f.Client, tp)
-		if !ok {
-			continue
-		}
-		s.srv.engine.Emit(rules.MemberFetched{
-			At: f.At, Client: f.Client, Membership: m.Membership, Ambiguous: m.Ambiguous, TopicPartition: tp,
-			FetchOffset: p.FetchOffset, HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset,
-			LogStartOffset: p.LogStartOffset, Bytes: p.Bytes, ErrorCode: p.ErrorCode, ReadCommitted: s.readCommitted,
-		})
 	}
+}
+
+// tellMember tells the group of the member that reads a partition, if one does.
+func (s *session) tellMember(client *rules.Identity, at time.Time, topic string, p *rules.FetchedPartition, committed bool) {
+	tp := rules.TopicPartition{Topic: topic, Partition: p.Partition}
+	m, ok := s.srv.members.Find(client, tp)
+	if !ok {
+		return
+	}
+	s.srv.engine.Emit(rules.MemberFetched{
+		At: at, Client: client, Membership: m.Membership, Ambiguous: m.Ambiguous, TopicPartition: tp,
+		FetchOffset: p.FetchOffset, HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset,
+		LogStartOffset: p.LogStartOffset, Bytes: p.Bytes, ReadOffset: p.ReadOffset, ErrorCode: p.ErrorCode, ReadCommitted: committed,
+	})
 }

@@ -37,6 +37,10 @@ type FetchedPartition struct {
 	ErrorCode int16
 	// Bytes of records since the last such event.
 	Bytes int64
+	// ReadOffset is the lowest offset that a request was answered with records
+	// for since the last such event, -1 when none was. A client that goes back asks for
+	// other offsets in between.
+	ReadOffset int64
 }
 
 // Kind is KindFetched.

@@ -115,9 +115,10 @@ type MemberFetched struct {
 	// HighWatermark, LastStableOffset and LogStartOffset are -1 when the
 	// answer does not say.
 	HighWatermark, LastStableOffset, LogStartOffset int64
-	// Bytes of records since the last such event.
-	Bytes     int64
-	ErrorCode int16
+	// Bytes of records since the last such event, and ReadOffset the lowest offset
+	// that they were given for, -1 when there were none.
+	Bytes, ReadOffset int64
+	ErrorCode         int16
 	// ReadCommitted says that the member reads up to the last stable offset
 	// (isolation.level).
 	ReadCommitted bool

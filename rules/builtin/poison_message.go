@@ -188,7 +188,7 @@ func (r *poisonMessage) known(w *rules.Watch, g *state.Group, s *poisonedGroup, 
 // shape says whether a record seems to stop the partition, and how that shows.
 func (r *poisonMessage) shape(g *state.Group, s *poisonedGroup, p *state.GroupPartition, k *poisoned) poisonShape {
 	owner, now := g.Owner(p), g.Refreshed
-	if owner != nil && p.Position >= p.Committed && p.Refetched >= r.Refetches && now.Sub(p.RefetchedSince) >= r.RefetchFor && now.Sub(p.PositionAt) < r.RefetchFor {
+	if owner != nil && p.ReadOffset >= p.Committed && p.Refetched >= r.Refetches && now.Sub(p.RefetchedSince) >= r.RefetchFor && now.Sub(p.RefetchedAt) < r.RefetchFor {
 		return refetched
 	}
 	if p.Abandoned-k.left >= r.Restarts {

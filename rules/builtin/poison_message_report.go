@@ -13,7 +13,7 @@ import (
 // that holds it.
 func (f poisonFound) stopsAt() int64 {
 	if f.shape == refetched {
-		return f.p.Position
+		return f.p.ReadOffset
 	}
 	return f.p.Committed
 }

@@ -34,7 +34,7 @@ func (s *stage) poll(c *client, words []string) {
 	if !ok {
 		s.t.Fatalf("polls: want TOPIC/PARTITION: SETTINGS, have %q", words)
 	}
-	p := rules.FetchedPartition{Partition: int32(s.number(number)), LogStartOffset: -1, LastStableOffset: -1}
+	p := rules.FetchedPartition{Partition: int32(s.number(number)), LogStartOffset: -1, LastStableOffset: -1, ReadOffset: -1}
 	for _, setting := range words[1:] {
 		key, value, _ := strings.Cut(setting, "=")
 		n, err := strconv.ParseInt(value, 10, 64)
@@ -58,6 +58,9 @@ func (s *stage) poll(c *client, words []string) {
 	}
 	if p.LastStableOffset < 0 {
 		p.LastStableOffset = p.HighWatermark
+	}
+	if p.Bytes > 0 {
+		p.ReadOffset = p.FetchOffset
 	}
 	s.emit(rules.Fetched{At: s.now, Client: c.identity, Topic: topic, Partitions: []rules.FetchedPartition{p}})
 }

@@ -311,7 +311,7 @@ func (s *stage) deleteOffsets(c *client, words []string) {
 }
 
 // get is a Fetch of a member: `gets G: TOPIC/P at=10 bytes=1000 end=500 start=0 stable=480 error=1`.
-// What it says of the log is known from then on.
+// What it says of the log is known from then on. `read=5` is the offset that it was given the records for, if it has asked for another since.
 func (s *stage) get(c *client, words []string) {
 	s.t.Helper()
 	group := s.named(words)
@@ -323,7 +323,10 @@ func (s *stage) get(c *client, words []string) {
 		ev := rules.MemberFetched{
 			At: s.now, Client: c.identity, Membership: s.membership(c, group), TopicPartition: tp,
 			FetchOffset: o.number("at", 0), HighWatermark: o.number("end", -1), LastStableOffset: o.number("stable", -1),
-			LogStartOffset: o.number("start", -1), Bytes: o.number("bytes", 0), ErrorCode: int16(o.number("error", 0)),
+			LogStartOffset: o.number("start", -1), Bytes: o.number("bytes", 0), ReadOffset: -1, ErrorCode: int16(o.number("error", 0)),
+		}
+		if ev.Bytes > 0 {
+			ev.ReadOffset = o.number("read", ev.FetchOffset)
 		}
 		s.logs.Learn(ev.TopicPartition, s.ends(ev.HighWatermark, ev.LastStableOffset, ev.LogStartOffset))
 		s.emit(ev)

@@ -83,7 +83,7 @@ billing polls orders/3: offset=10 end=500 start=5 bytes=7 error=1
   about: topic=orders partition=5 client_id=billing
   evidence:
 1s consumer info alert
-  billing: [{Partition:3 FetchOffset:10 HighWatermark:500 LastStableOffset:500 LogStartOffset:5 ErrorCode:1 Bytes:7}]
+  billing: [{Partition:3 FetchOffset:10 HighWatermark:500 LastStableOffset:500 LogStartOffset:5 ErrorCode:1 Bytes:7 ReadOffset:10}]
   about: topic=orders
   evidence:
 0s consumer info alert x2

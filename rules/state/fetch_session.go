@@ -137,18 +137,19 @@ func (f *FetchSession) End(full bool) {
 	}
 }
 
-// Answer notes what a broker says of a partition of the session.
-func (f *FetchSession) Answer(topic FetchTopic, a rules.FetchedPartition) {
+// Answer notes what a broker says of a partition of the session, and gives the
+// offset that it was asked for, -1 when that is not known.
+func (f *FetchSession) Answer(topic FetchTopic, a rules.FetchedPartition) (asked int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.find(topic)
 	if t == nil {
-		return
+		return -1
 	}
 	t.bytes += a.Bytes
 	p := t.find(a.Partition)
 	if p == nil {
-		return
+		return -1
 	}
 	before := p.FetchedPartition
 	learn(&p.HighWatermark, a.HighWatermark)
@@ -156,13 +157,17 @@ func (f *FetchSession) Answer(topic FetchTopic, a rules.FetchedPartition) {
 	learn(&p.LogStartOffset, a.LogStartOffset)
 	p.ErrorCode = a.ErrorCode
 	p.Bytes += a.Bytes
+	if a.Bytes > 0 && (p.ReadOffset < 0 || p.FetchOffset < p.ReadOffset) {
+		p.ReadOffset = p.FetchOffset // a consumer has one Fetch at a time under way to a broker
+	}
 	if p.answered && p.FetchedPartition == before {
-		return
+		return p.FetchOffset
 	}
 	p.answered, p.news, t.news = true, true, true
 	if f.progress {
 		f.dueBy(t.shown.Add(rules.FetchedEvery))
 	}
+	return p.FetchOffset
 }
 
 // learn takes over an offset; an answer with an error has none.
@@ -250,7 +255,7 @@ func (t *fetchedTopic) show() []rules.FetchedPartition {
 	for i := range t.parts {
 		if p := &t.parts[i]; p.news {
 			list = append(list, p.FetchedPartition)
-			p.news, p.Bytes = false, 0
+			p.news, p.Bytes, p.ReadOffset = false, 0, -1
 		}
 	}
 	t.news = false
@@ -333,7 +338,7 @@ func (f *FetchSession) addPart(t *fetchedTopic, partition int32) *fetchedPart {
 		return nil
 	}
 	t.parts = append(t.parts, fetchedPart{FetchedPartition: rules.FetchedPartition{
-		Partition: partition, FetchOffset: -1, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
+		Partition: partition, FetchOffset: -1, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, ReadOffset: -1,
 	}})
 	f.parts++
 	f.marked++

@@ -88,6 +88,34 @@ func TestReadersAreToldNowAndThen(t *testing.T) {
 	check(29*time.Second, "carts read 0")
 }
 
+// What was given in answer to a request for earlier records stays to be told when the
+// client asks for later ones.
+func TestLowestOffsetThatWasReadIsTold(t *testing.T) {
+	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
+	next := func(d time.Duration) rules.FetchedPartition {
+		t.Helper()
+		events, _ := f.News(at(d), nil, state.FetchNews{Progress: true})
+		if len(events) != 1 {
+			t.Fatalf("%d events", len(events))
+		}
+		return events[0].(rules.Fetched).Partitions[0]
+	}
+	f.News(at(0), nil, state.FetchNews{Progress: true})
+	for i, offset := range []int64{90, 30, 60, 90} { // it goes back to 30
+		ask(f, true, 1, asked{"orders", 0, offset})
+		if i < 3 {
+			f.Answer(named("orders"), rules.FetchedPartition{HighWatermark: 90, Bytes: int64(i) * 10})
+		}
+	}
+	if p := next(time.Second); p.FetchOffset != 90 || p.ReadOffset != 30 || p.Bytes != 30 {
+		t.Errorf("%+v", p)
+	}
+	f.Answer(named("orders"), rules.FetchedPartition{HighWatermark: 91})
+	if p := next(2 * time.Second); p.ReadOffset != -1 {
+		t.Errorf("%+v", p)
+	}
+}
+
 // Partitions without news are silent; that the client asks for them is not.
 func TestPollsAreToldOnceASecond(t *testing.T) {
 	f := state.NewFetchSessions(state.NewTopics(0), 0, 0).Open()
@@ -117,7 +145,7 @@ func TestAnswersWithErrorsLeaveOffsetsKnown(t *testing.T) {
 	f.Answer(named("orders"), rules.FetchedPartition{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, ErrorCode: 6})
 	events, _ := f.News(at(0), billing, state.FetchNews{Progress: true})
 	want := rules.Fetched{At: at(0), Client: billing, Topic: "orders", Partitions: []rules.FetchedPartition{
-		{FetchOffset: 100, HighWatermark: 500, LastStableOffset: 400, LogStartOffset: 50, ErrorCode: 6},
+		{FetchOffset: 100, HighWatermark: 500, LastStableOffset: 400, LogStartOffset: 50, ErrorCode: 6, ReadOffset: -1},
 	}}
 	if len(events) != 1 || !reflect.DeepEqual(events[0], want) {
 		t.Errorf("%+v, want %+v", events, want)

@@ -154,6 +154,7 @@ func (g *Group) committed(ev *rules.Committed) {
 
 // commit notes a committed offset and says whether it rose.
 func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (rose bool) {
+	g.resetBefore(p, offset, ev)
 	before := p.Committed
 	rose = offset > before
 	if before >= 0 && before != offset {
@@ -163,6 +164,9 @@ func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (ro
 	p.generation, p.inTxn, p.lost = ev.Generation, ev.TransactionalID != "", lostPlace{}
 	if rose {
 		p.RoseAt, p.Abandoned = ev.At, 0
+	}
+	if offset > p.ReadOffset {
+		p.Refetched = 0 // it has got past them
 	}
 	p.past.prune(offset)
 	ends := g.endsNow(p)

@@ -182,7 +182,7 @@ func (g *Group) memberFetched(ev *rules.MemberFetched) {
 		}
 	}
 	switch {
-	case p == nil:
+	case p == nil || ev.Ambiguous: // of what another may have read nothing follows
 		return
 	case ev.ErrorCode == errOffsetOutOfRange:
 		g.outOfRange(p, ev)
@@ -216,14 +216,38 @@ func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
 		return
 	}
 	p.listed = nil
-	hadPlace := p.Position >= 0 && (p.lost.at.IsZero() || ev.At.Sub(p.lost.at) > lostPatience)
-	if hadPlace || l.memberID != ev.MemberID || ev.FetchOffset != l.offset || ev.At.Sub(l.at) > resetPatience {
+	hadPlace := p.Position >= 0 && !p.losing(ev.At)
+	if hadPlace || ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
 		return
 	}
-	if ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
+	if l.sent(ev.MemberID, ev.FetchOffset, ev.At) || l.sent(ev.MemberID, ev.ReadOffset, ev.At) { // it may have got on since
+		g.resetTo(p, l, ev.Client, ev.At)
+	}
+}
+
+// resetBefore recognises it by a commit, which may be seen before the first Fetch
+// is: a reader that waits at the end of a log commits where it waits.
+func (g *Group) resetBefore(p *GroupPartition, offset int64, ev *rules.Committed) {
+	l := p.listed
+	if l == nil || p.Position >= 0 || p.Forgotten.IsZero() || !l.sent(ev.MemberID, offset, ev.At) {
 		return
 	}
-	m := Move{At: ev.At, From: p.Committed, To: l.offset, Client: ev.Client, Cause: p.lost.why}
+	p.listed = nil
+	g.resetTo(p, l, ev.Client, ev.At)
+}
+
+// losing says that a partition's reader has lost its place lately.
+func (p *GroupPartition) losing(now time.Time) bool {
+	return !p.lost.at.IsZero() && now.Sub(p.lost.at) <= lostPatience
+}
+
+// sent says that a member is where it was sent.
+func (l *listed) sent(memberID string, offset int64, now time.Time) bool {
+	return l.memberID == memberID && l.offset == offset && now.Sub(l.at) <= resetPatience
+}
+
+func (g *Group) resetTo(p *GroupPartition, l *listed, client *rules.Identity, at time.Time) {
+	m := Move{At: at, From: p.Committed, To: l.offset, Client: client, Cause: p.lost.why}
 	switch {
 	case l.timestamp == rules.LatestTimestamp:
 		m.Kind = ResetToLatest
@@ -235,16 +259,19 @@ func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
 		return
 	}
 	g.move(p, m)
-	p.resetAt = ev.At
+	p.resetAt = at
 }
 
-// refetch counts how often the same offset was fetched in vain.
+// refetch counts how often the owner was given the same records again. A library
+// that fetches ahead asks for others in between, and is given them or none.
 func (p *GroupPartition) refetch(ev *rules.MemberFetched) {
 	switch {
-	case ev.FetchOffset != p.Position:
-		p.Refetched, p.RefetchedSince = 0, ev.At
-	case ev.Bytes > 0:
+	case ev.ReadOffset < 0:
+	case ev.ReadOffset != p.ReadOffset:
+		p.ReadOffset, p.Refetched, p.RefetchedSince, p.RefetchedAt = ev.ReadOffset, 0, ev.At, ev.At
+	default:
 		p.Refetched++
+		p.RefetchedAt = ev.At
 	}
 }
 

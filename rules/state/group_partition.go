@@ -33,10 +33,12 @@ type GroupPartition struct {
 	PositionAt time.Time
 	// Ends of the log as they were known when Group.Refreshed.
 	Ends LogEnds
-	// Refetched counts the answers with records to a Fetch of the same offset
-	// as the one before, since RefetchedSince.
-	Refetched      int
-	RefetchedSince time.Time
+	// ReadOffset is where the owner was given records last, or went back to since;
+	// -1 before that. Refetched counts how often that was so again, since
+	// RefetchedSince and last at RefetchedAt.
+	ReadOffset                  int64
+	Refetched                   int
+	RefetchedSince, RefetchedAt time.Time
 	// ReadCommitted says that its readers stop at the last stable offset.
 	ReadCommitted bool
 
@@ -63,7 +65,7 @@ func (g *Group) partition(tp rules.TopicPartition) *GroupPartition {
 		return nil
 	}
 	p := &GroupPartition{
-		TopicPartition: tp, Committed: -1, Position: -1, generation: -1,
+		TopicPartition: tp, Committed: -1, Position: -1, ReadOffset: -1, generation: -1,
 		Ends: LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1},
 	}
 	g.partitions[tp] = p
@@ -99,6 +101,7 @@ func (g *Group) hand(p *GroupPartition, memberID string, at time.Time) {
 	}
 	p.OwnerID, p.OwnedSince = memberID, at
 	p.Position, p.PositionAt = -1, time.Time{}
+	p.ReadOffset, p.Refetched = -1, 0
 }
 
 // How often the partitions of a group are brought up to date: small groups with

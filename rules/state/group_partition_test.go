@@ -134,6 +134,25 @@ func TestMoves(t *testing.T) {
 			list(s, rules.EarliestTimestamp, 20)
 			s.fetch("m1", 0, 20, 10, 0)
 		}, "reset-earliest 100→20 (-80) "},
+		"earliest, seen when it has got on": {func(s *groupStory) {
+			known(s, 20, 300)
+			list(s, rules.EarliestTimestamp, 20)
+			ev := s.fetched("m1", 0, 300, 1000, 0)
+			ev.ReadOffset = 20
+			s.group.Apply(ev)
+		}, "reset-earliest 100→20 (-80) "},
+		"latest, seen by a commit": {func(s *groupStory) {
+			known(s, 0, 300)
+			s.group.Apply(rules.OffsetsDeleted{At: s.now, Client: client("m9"), Group: "g"})
+			list(s, rules.LatestTimestamp, 300)
+			s.commit("m1", 0, 300)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "deleted 100→100 (0) reset-latest 100→300 (200) after deleted "},
+		"asks where it ends, and has read it by then": {func(s *groupStory) {
+			known(s, 0, 300)
+			list(s, rules.LatestTimestamp, 300)
+			s.commit("m1", 0, 300)
+		}, ""},
 		"by time": {func(s *groupStory) {
 			list(s, 1_700_000_000_000, 70)
 			s.fetch("m1", 0, 70, 10, 0)
@@ -278,6 +297,41 @@ func TestRefetchCountsAnswersWithRecords(t *testing.T) {
 	s.fetch("m1", 0, 18, 1000, 0)
 	if s.partition().Refetched != 0 {
 		t.Error("it went on")
+	}
+}
+
+// A library that fetches ahead and is made to go back asks for the end of the log
+// when it is looked at, though it was given the same records again.
+func TestRefetchOfALibraryThatFetchesAhead(t *testing.T) {
+	s := consuming(t)
+	for range 4 {
+		ev := s.fetched("m1", 0, 90, 1000, 0)
+		ev.ReadOffset = 50
+		s.group.Apply(ev)
+		s.wait(time.Second)
+		s.fetch("m1", 0, 90, 0, 0)
+	}
+	if p := s.partition(); p.Refetched != 3 || p.ReadOffset != 50 || p.Position != 90 {
+		t.Errorf("refetched %d times at %d, now at %d", p.Refetched, p.ReadOffset, p.Position)
+	}
+	s.commit("m1", 0, 51)
+	if s.partition().Refetched != 0 {
+		t.Error("it has got past them")
+	}
+}
+
+// Of a Fetch that may be another group's nothing is concluded.
+func TestAmbiguousFetchIsNoEvidence(t *testing.T) {
+	s := consuming(t)
+	s.commit("m1", 0, 40)
+	for _, code := range []int16{0, 0, 1} {
+		ev := s.fetched("m1", 0, 17, 1000, code)
+		ev.Ambiguous = true
+		s.group.Apply(ev)
+		s.wait(time.Second)
+	}
+	if p := s.partition(); p.Refetched != 0 || p.Position != -1 || s.moves() != "" {
+		t.Errorf("refetched %d times, at %d, moves %q", p.Refetched, p.Position, s.moves())
 	}
 }
 

@@ -103,10 +103,18 @@ func (s *groupStory) commit(m string, p int32, offset int64) {
 }
 
 func (s *groupStory) fetch(m string, p int32, offset, bytes int64, code int16) {
-	s.group.Apply(rules.MemberFetched{
+	s.group.Apply(s.fetched(m, p, offset, bytes, code))
+}
+
+func (s *groupStory) fetched(m string, p int32, offset, bytes int64, code int16) rules.MemberFetched {
+	ev := rules.MemberFetched{
 		At: s.now, Client: client(m), Membership: s.membership(m), TopicPartition: orders(p), FetchOffset: offset, Bytes: bytes, ErrorCode: code,
-		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
-	})
+		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, ReadOffset: -1,
+	}
+	if bytes > 0 {
+		ev.ReadOffset = offset
+	}
+	return ev
 }
 
 func (s *groupStory) end(p int32, offset int64) {

@@ -100,10 +100,11 @@ type PartitionView struct {
 	// Position is the offset of the last Fetch, at PositionAt.
 	Position   *int64    `json:"position,omitempty"`
 	PositionAt time.Time `json:"position_at,omitzero"`
-	// Refetched counts how often records at Position were fetched again, since
-	// RefetchedSince: the consumer does not get past them.
-	Refetched      int       `json:"refetched,omitempty"`
-	RefetchedSince time.Time `json:"refetched_since,omitzero"`
+	// Refetched counts how often records at RefetchedOffset were fetched again,
+	// since RefetchedSince: the consumer does not get past them.
+	Refetched       int       `json:"refetched,omitempty"`
+	RefetchedOffset *int64    `json:"refetched_offset,omitempty"`
+	RefetchedSince  time.Time `json:"refetched_since,omitzero"`
 	// LogStart is the first offset that the log holds, End the one behind the
 	// last that the group can read.
 	LogStart *int64 `json:"log_start,omitempty"`
@@ -296,7 +297,7 @@ func (p *GroupPartition) view(now time.Time) PartitionView {
 		Position: known(p.Position), PositionAt: p.PositionAt, LogStart: known(p.Ends.LogStartOffset),
 	}
 	if p.Refetched > 0 {
-		v.Refetched, v.RefetchedSince = p.Refetched, p.RefetchedSince
+		v.Refetched, v.RefetchedOffset, v.RefetchedSince = p.Refetched, known(p.ReadOffset), p.RefetchedSince
 	}
 	if end, ok := p.End(); ok {
 		v.End = &end
