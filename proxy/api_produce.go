@@ -8,7 +8,6 @@ import (
 	"warder/proxy/tap"
 	"warder/rules"
 	"warder/rules/engine"
-	"warder/rules/state"
 )
 
 // Produce (key 0).
@@ -57,6 +56,9 @@ func onProduce(s *session, rq *request) error {
 	s.awaitTopics(id, &req)
 	verdict := s.gate.Produce(id, &req, s.in.readAt)
 	ex := s.exchange(rq, onProduceAnswer)
+	if s.srv.engine.Wants(rules.KindMemberFetched) {
+		ex.noteWritten(&req)
+	}
 	if ex.tap != nil {
 		s.tapProduce(ex.tap, &req, verdict.Denied)
 	}
@@ -187,7 +189,7 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 		s.noteProduced(ex, st, &resp)
 	}
 	if follows {
-		s.noteStored(&resp)
+		s.noteStored(ex, &resp)
 	}
 	if st != nil && len(st.denied) > 0 {
 		return s.mergeDenied(ex, a, body, st.denied)
@@ -234,24 +236,6 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 			continue
 		}
 		s.produceFailed(topic, &p)
-	}
-}
-
-// noteStored takes over where the logs of partitions are: each ends behind the
-// first record that was stored just now, or later.
-func (s *session) noteStored(resp *protocol.ProduceResponse) {
-	it := resp.Partitions()
-	var p protocol.ProduceResponsePartition
-	for it.Next(&p) {
-		t := s.topic(p.Topic, p.TopicID)
-		if p.ErrorCode != 0 || p.BaseOffset < 0 || t == nil || t.Name == "" {
-			continue
-		}
-		tp := rules.TopicPartition{Topic: t.Name, Partition: p.Partition}
-		s.srv.logs.Written(tp, p.BaseOffset, s.out.readAt)
-		if p.LogStartOffset >= 0 {
-			s.srv.logs.Learn(tp, state.LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: p.LogStartOffset, StartAt: s.out.readAt})
-		}
 	}
 }
 

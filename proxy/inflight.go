@@ -34,6 +34,8 @@ type exchange struct {
 	onAnswer func(s *session, ex *exchange, a *answer) error
 	// state is what onAnswer needs of the request, in a form of its API file; forUs: the sideRequest.
 	state any
+	// written is what a Produce request writes, in memory that the next exchange reuses.
+	written []writtenTo
 
 	tap *tap.Exchange // what the tap will show; nil while nobody looks
 }
@@ -187,7 +189,7 @@ func (q *inflight) put(ex *exchange) {
 }
 
 func (q *inflight) putLocked(ex *exchange) {
-	*ex = exchange{}
+	*ex = exchange{written: ex.written[:0]}
 	if len(q.free) < minRing {
 		q.free = append(q.free, ex)
 	}

@@ -80,8 +80,8 @@ func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
 	s.ends.Put(p, now)
 }
 
-// Written takes in that a record was stored at an offset: the log ends behind it
-// or later.
+// Written takes in that records were stored up to an offset: the log ends behind
+// it or later.
 func (l *Logs) Written(p rules.TopicPartition, offset int64, at time.Time) {
 	s := l.shardOf(p)
 	s.mu.Lock()
