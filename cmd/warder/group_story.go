@@ -43,8 +43,9 @@ type partitionStory struct {
 	// Place says where the group stands, and who reads the partition.
 	Place string `json:"place"`
 
-	lag  int64
-	skip *state.MoveView // by which most were skipped
+	lag     int64
+	removed int64           // of what was lost, what the group has not noticed yet
+	skip    *state.MoveView // by which most were skipped
 }
 
 // teller tells the story of a group.
@@ -141,6 +142,7 @@ func (t *teller) partition(g *state.GroupView, p *state.PartitionView) partition
 	slices.Reverse(s.Events)
 	if gone, unread := removed(p); unread > 0 {
 		s.Lost += unread
+		s.removed = unread
 		s.Events = append([]string{gone}, s.Events...)
 	}
 	if shares(g) {

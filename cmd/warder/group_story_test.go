@@ -67,10 +67,14 @@ func (h *groupPast) commits(offset int64) {
 }
 
 func (h *groupPast) fetches(offset, bytes int64, code int16) {
-	h.group.Apply(rules.MemberFetched{
+	ev := rules.MemberFetched{
 		At: h.now, Client: billing1, Membership: h.member(), TopicPartition: orders17, FetchOffset: offset, Bytes: bytes, ErrorCode: code,
-		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
-	})
+		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, ReadOffset: -1,
+	}
+	if bytes > 0 {
+		ev.ReadOffset = offset
+	}
+	h.group.Apply(ev)
 }
 
 // sent has the member look for an end of the log, and go on there.
@@ -113,8 +117,8 @@ warder first heard of the group at 14:00:00: it may not know all members yet.
 Retention expired: 70 records in 1 partition had been removed from the log before the group read them.
 
 17: went on at offset 170 at 14:00:24 when billing-1 found its place removed by retention and auto.offset.reset=earliest sent it to the beginning
-    lost 70 records (offsets 100 to 170) to retention: at 14:00:24 billing-1 asked for 100, and the log had come to begin at 170
-    committed 300 at 14:00:34, the log holds 170 to 300: at the end; read by billing-1 (10.0.0.1)
+    lost 70 records (offsets 100 to 169) to retention: at 14:00:24 billing-1 asked for 100, and the log had come to begin at 170
+    committed 300 at 14:00:34, the log begins at 170 and ends at 300: at the end; read by billing-1 (10.0.0.1)
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -134,8 +138,8 @@ group billing: 1 member, 1 partition, 130 records behind (classic, range, genera
 Retention expired: 70 records in 1 partition had been removed from the log before the group read them.
 Stuck: 130 records wait in 1 partition where the group does not move; they are not lost.
 
-orders/17: lost 70 records (offsets 100 to 170) to retention: the log begins at 170 now, and the group had not read them
-           committed 100 at 14:00:03, the log holds 170 to 300: 130 records behind; read by billing-1 (10.0.0.1), and no commit has gone forward since 14:00:03
+orders/17: lost 70 records (offsets 100 to 169) to retention: the log begins at 170 now, and the group had not read them
+           committed 100 at 14:00:03, the log begins at 170 and ends at 300: 130 records behind; read by billing-1 (10.0.0.1), and no commit has gone forward since 14:00:03
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -159,8 +163,8 @@ group billing, topic orders: 1 member, 1 partition, 0 records behind (classic, r
 
 Skipped: the group passed by 100 records in 1 partition.
 
-17: skipped 100 records (offsets 200 to 300) at 14:03:04 when billing-1 found no committed offset and auto.offset.reset=latest sent it to the end; 200, which it had committed, had expired (offsets.retention.minutes)
-    committed 300 at 14:03:14, the log holds 150 to 300: at the end; read by billing-1 (10.0.0.1)
+17: skipped 100 records (offsets 200 to 299) at 14:03:04 when billing-1 found no committed offset and auto.offset.reset=latest sent it to the end; 200, which it had committed, had expired (offsets.retention.minutes), or was deleted where warder does not see it
+    committed 300 at 14:03:14, the log begins at 150 and ends at 300: at the end; read by billing-1 (10.0.0.1)
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -182,7 +186,7 @@ group billing, topic orders: 1 member, 1 partition, 0 records behind (classic, r
 
 Wrong topic: the group stands at the end of all that it reads, and nothing of it was lost, so what is missing was not written there. Finding 01F-wrong-topic: topic orders-v2 is written by shop and read by nobody, while orders is read and no longer written.
 
-17: committed 100 at 14:00:03, the log holds 0 to 100: at the end; read by billing-1 (10.0.0.1)
+17: committed 100 at 14:00:03, the log begins at 0 and ends at 100: at the end; read by billing-1 (10.0.0.1)
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -217,7 +221,7 @@ group billing: 1 member, 1 partition, 0 records behind (classic, range, generati
 
 Wrong partition: who watches one partition of topic orders may miss what moved to another. Finding 01F-key-drift: shop wrote key sha256:1f of topic orders to partition 12; it was on 5 before.
 
-orders/17: committed 100 at 14:00:03, the log holds 0 to 100: at the end; read by billing-1 (10.0.0.1)
+orders/17: committed 100 at 14:00:03, the log begins at 0 and ends at 100: at the end; read by billing-1 (10.0.0.1)
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -244,7 +248,7 @@ group billing: 1 member, 1 partition, 8 records behind (classic, range, generati
 Serialization: a consumer that expects the old form fails at such a record or drops it, and its offset rises all the same. Finding 01F-format-drift: shop writes Avro to topic orders, whose records are JSON.
 Stuck: 8 records wait in 1 partition where the group does not move; they are not lost.
 
-orders/17: committed 42 at 14:00:03, the log holds 0 to 50: 8 records behind; read by billing-1 (10.0.0.1), which has fetched offset 42 5 times since 14:00:03 and does not get past it
+orders/17: committed 42 at 14:00:03, the log begins at 0 and ends at 50: 8 records behind; read by billing-1 (10.0.0.1), which has fetched offset 42 6 times since 14:00:03 and does not get past it
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -271,8 +275,8 @@ group billing: 1 member, 1 partition, 0 records behind (classic, range, generati
 
 Read again: the group went back by 60 records in 1 partition.
 
-orders/17: went back and reads 60 records (offsets 40 to 100) again: at 14:02:03 adminclient-1 (10.0.0.9) set the offset from 100 to 40 from outside the group, as kafka-consumer-groups --reset-offsets does
-           committed 100 at 14:02:03, the log holds 0 to 100: at the end; read by billing-1 (10.0.0.1)
+orders/17: went back and reads 60 records (offsets 40 to 99) again: at 14:02:03 adminclient-1 (10.0.0.9) set the offset from 100 to 40 from outside the group, as kafka-consumer-groups --reset-offsets does
+           committed 100 at 14:02:03, the log begins at 0 and ends at 100: at the end; read by billing-1 (10.0.0.1)
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
@@ -292,7 +296,7 @@ group billing: 1 member, 1 partition, 2 records behind (classic, range, generati
 
 Nothing was lost, skipped or read again since 14:00:00, when warder first heard of the group; 2 records in 1 partition are on their way.
 
-orders/17: committed 98 at 14:00:53, the log holds 0 to 100: 2 records behind; read by billing-1 (10.0.0.1), and moves: its commits rose last at 14:00:53
+orders/17: committed 98 at 14:00:53, the log begins at 0 and ends at 100: 2 records behind; read by billing-1 (10.0.0.1), and moves: its commits rose last at 14:00:53
 
 Rebalances, newest first:
   14:00:00, 1s: a member joined, billing-1 (10.0.0.1)

@@ -26,10 +26,23 @@ func (t *teller) judge(s *groupStory, reads []string) {
 		s.fine(t)
 	}
 	for i := range s.Findings {
-		if f := &s.Findings[i]; !f.Resolved {
+		if f := &s.Findings[i]; !f.Resolved && !s.advised(f.Rule) {
 			s.advise(f.Advice)
 		}
 	}
+}
+
+// advised says whether the story itself says what to do about what a rule finds.
+func (s *groupStory) advised(rule string) bool {
+	of := map[string]func(*partitionStory) int64{
+		"retention-loss": func(p *partitionStory) int64 { return p.Lost },
+		"offset-reset":   func(p *partitionStory) int64 { return p.Skipped },
+	}[rule]
+	if of == nil {
+		return false
+	}
+	n, _ := s.sum(of)
+	return n > 0
 }
 
 func (s *groupStory) say(format string, args ...any) {
@@ -87,6 +100,10 @@ func (s *groupStory) lost() {
 		return
 	}
 	s.say("Retention expired: %s in %s had been removed from the log before the group read them.", counted(n, "record"), counted(in, "partition"))
+	if p := s.outOfLog(); p != nil {
+		s.advise(fmt.Sprintf("Where the group had committed is not in the log any more, so auto.offset.reset decides where it goes on, and latest skips all that is left. Before its consumers start, set it to the beginning, partition %d with: %s --to-earliest --execute",
+			p.Partition, s.resetCommand(p)))
+	}
 	s.advise(fmt.Sprintf("What retention removed is gone here; only the producer, a mirror or a backup still has it. Let retention.ms of %s be longer than the group may stand still, or bound what may pile up.", excerpt(s.worst(lost).Topic)))
 }
 
@@ -103,11 +120,30 @@ func (s *groupStory) skipped() {
 		s.advise(fmt.Sprintf("The first of what was skipped in %s-%d has left the log meanwhile, which begins at %d.", excerpt(p.Topic), p.Partition, start))
 		first = start
 	}
-	s.advise(fmt.Sprintf("To read again what was skipped, stop the group and set it back, for partition %d with: kafka-consumer-groups --bootstrap-server ... --group %s --topic %s:%d --reset-offsets --to-offset %d --execute",
-		p.Partition, shellWord(s.Group.ID), shellWord(p.Topic), p.Partition, first))
+	s.advise(fmt.Sprintf("To read again what was skipped, stop the group and set it back, for partition %d with: %s --to-offset %d --execute", p.Partition, s.resetCommand(p), first))
 	if strings.HasPrefix(p.skip.Kind, "reset-") {
 		s.advise("auto.offset.reset=earliest reads too much rather than too little; offsets.retention.minutes of the brokers should be longer than the group may be away.")
 	}
+}
+
+// outOfLog gives a partition whose committed offset is before the beginning of its
+// log, where nobody reads for the group; nil when there is none.
+func (s *groupStory) outOfLog() *partitionStory {
+	if s.Group.Empty.IsZero() {
+		return nil // its consumers have gone on, or will do so before anybody can help
+	}
+	for i := range s.Partitions {
+		if p := &s.Partitions[i]; p.removed > 0 {
+			return p
+		}
+	}
+	return nil
+}
+
+// resetCommand is the command that sets the group's offset of a partition, but for
+// where to.
+func (s *groupStory) resetCommand(p *partitionStory) string {
+	return fmt.Sprintf("kafka-consumer-groups --bootstrap-server ... --group %s --topic %s:%d --reset-offsets", shellWord(s.Group.ID), shellWord(p.Topic), p.Partition)
 }
 
 // logStart of a partition, 0 when it is not known.
@@ -184,7 +220,7 @@ func (s *groupStory) stuck() {
 	s.say("Stuck: %s wait in %s where the group does not move; they are not lost.", counted(n, "record"), counted(in, "partition"))
 	if s.Group.Empty.IsZero() {
 		s.advise("Look into the log of the client that reads a partition which does not move: it may fail at a record again and again, or wait for something else.")
-	} else {
+	} else if s.outOfLog() == nil {
 		s.advise("Start the consumers again: what waits is read from the committed offset on, as long as retention has not removed it.")
 	}
 }

@@ -20,10 +20,13 @@ func counted[N int | int64](n N, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// recordRange is a number of records and the offsets of the first and of the one
-// behind the last.
-func recordRange(n, from, to int64) string {
-	return fmt.Sprintf("%s (offsets %d to %d)", counted(n, "record"), from, to)
+// recordRange is a number of records and their offsets, from the first to the one
+// before the next.
+func recordRange(n, from, next int64) string {
+	if next-from == 1 {
+		return fmt.Sprintf("%s (offset %d)", counted(n, "record"), from)
+	}
+	return fmt.Sprintf("%s (offsets %d to %d)", counted(n, "record"), from, next-1)
 }
 
 // clock is a time of today, or with its day.
@@ -89,7 +92,7 @@ func (t *teller) move(m, before *state.MoveView) string {
 	case state.Deleted.String():
 		return fmt.Sprintf("its committed offset %d was deleted at %s by %s: auto.offset.reset decides where the group goes on", from, at, whoWhere(m.By))
 	case state.OffsetExpired.String():
-		return fmt.Sprintf("its committed offset %d was gone at %s, and nobody was seen to delete it: it expired (offsets.retention.minutes)", from, at)
+		return fmt.Sprintf("its committed offset %d was gone at %s: it had expired (offsets.retention.minutes), or was deleted where warder does not see it", from, at)
 	case state.LostToRetention.String():
 		return fmt.Sprintf("lost %s to retention: at %s %s asked for %d, and the log had come to begin at %d", recordRange(to-from, from, to), at, who(m.By), from, to)
 	case state.Truncated.String():
@@ -126,7 +129,7 @@ func (t *teller) reset(m, before *state.MoveView) string {
 	var lost, more string
 	switch {
 	case before != nil && before.Kind == state.OffsetExpired.String():
-		lost, more = "found no committed offset", fmt.Sprintf("; %d, which it had committed, had expired (offsets.retention.minutes)", orZero(before.From))
+		lost, more = "found no committed offset", fmt.Sprintf("; %d, which it had committed, had expired (offsets.retention.minutes), or was deleted where warder does not see it", orZero(before.From))
 	case before != nil && before.Kind == state.Deleted.String():
 		lost = "found no committed offset"
 		more = fmt.Sprintf("; %d, which it had committed, was deleted at %s by %s", orZero(before.From), t.clock(before.At), whoWhere(before.By))
@@ -169,7 +172,7 @@ func logHolds(p *state.PartitionView) string {
 	case *p.LogStart >= *p.End:
 		return fmt.Sprintf("the log is empty (%d)", *p.End)
 	default:
-		return fmt.Sprintf("the log holds %d to %d", *p.LogStart, *p.End)
+		return fmt.Sprintf("the log begins at %d and ends at %d", *p.LogStart, *p.End)
 	}
 }
 
@@ -209,7 +212,7 @@ func (t *teller) movement(p *state.PartitionView) string {
 	case waiting(p) == 0:
 		return ""
 	case p.Refetched >= stuckRefetched:
-		return fmt.Sprintf(", which has fetched offset %d %d times since %s and does not get past it", orZero(p.Position), p.Refetched, t.clock(p.RefetchedSince))
+		return fmt.Sprintf(", which has fetched offset %d %d times since %s and does not get past it", orZero(p.RefetchedOffset), p.Refetched+1, t.clock(p.RefetchedSince))
 	case t.stuck(p) && p.Advanced.IsZero():
 		return ", and its commits do not move"
 	case t.stuck(p):

@@ -24,16 +24,16 @@ func TestMovesInWords(t *testing.T) {
 	unseen := mv(state.SetByAdmin, 200, 300, 100)
 	unseen.By = nil
 	for want, moves := range map[string][]state.MoveView{
-		"skipped 150 records (offsets 150 to 300) at 14:03:10 when billing-1 found no committed offset and auto.offset.reset=latest sent it to the end":             {fresh},
-		"skipped 100 records (offsets 200 to 300) at 14:03:10 when billing-1 went to the end of its own accord (auto.offset.reset=latest, or seekToEnd)":            {mv(state.ResetToLatest, 200, 300, 100)},
+		"skipped 150 records (offsets 150 to 299) at 14:03:10 when billing-1 found no committed offset and auto.offset.reset=latest sent it to the end":             {fresh},
+		"skipped 100 records (offsets 200 to 299) at 14:03:10 when billing-1 went to the end of its own accord (auto.offset.reset=latest, or seekToEnd)":            {mv(state.ResetToLatest, 200, 300, 100)},
 		"200, which it had committed, was deleted at 14:03:10 by billing-1 (10.0.0.1)":                                                                              {mv(state.Deleted, 200, 200, 0), mv(state.ResetToLatest, 200, 300, 100)},
 		"when billing-1 found its place behind the end of the log and auto.offset.reset=earliest sent it to the beginning":                                          {mv(state.Truncated, 200, 50, -150), mv(state.ResetToEarliest, 200, 0, -200)},
-		"went back and reads 1 record (offsets 199 to 200) again at 14:03:10 when billing-1 went to a time of its own accord":                                       {mv(state.ResetToTime, 200, 199, -1)},
-		"went back and reads 60 records (offsets 40 to 100) again: at 14:03:10 billing-1 committed 40, behind 100, which was committed before":                      {mv(state.Rewound, 100, 40, -60)},
-		"skipped 4900 records (offsets 100 to 5000): at 14:03:10 billing-1 committed 5000 without having fetched them":                                              {mv(state.Skipped, 100, 5000, 4900)},
+		"went back and reads 1 record (offset 199) again at 14:03:10 when billing-1 went to a time of its own accord":                                               {mv(state.ResetToTime, 200, 199, -1)},
+		"went back and reads 60 records (offsets 40 to 99) again: at 14:03:10 billing-1 committed 40, behind 100, which was committed before":                       {mv(state.Rewound, 100, 40, -60)},
+		"skipped 4900 records (offsets 100 to 4999): at 14:03:10 billing-1 committed 5000 without having fetched them":                                              {mv(state.Skipped, 100, 5000, 4900)},
 		"at 14:03:10 somebody who was not seen set the offset from 200 to 300":                                                                                      {unseen},
 		"its committed offset 200 was deleted at 14:03:10 by billing-1 (10.0.0.1): auto.offset.reset decides where the group goes on":                               {mv(state.Deleted, 200, 200, 0)},
-		"its committed offset 200 was gone at 14:03:10, and nobody was seen to delete it: it expired (offsets.retention.minutes)":                                   {mv(state.OffsetExpired, 200, 200, 0)},
+		"its committed offset 200 was gone at 14:03:10: it had expired (offsets.retention.minutes), or was deleted where warder does not see it":                    {mv(state.OffsetExpired, 200, 200, 0)},
 		"lost its place at 14:03:10: billing-1 asked for offset 200, behind the end of the log at 50, so the log was truncated, or the topic deleted and made anew": {mv(state.Truncated, 200, 50, -150)},
 		"of a newer warder from 1 to 2 at 14:03:10 by billing-1":                                                                                                    {{Kind: "of a newer warder", At: day, From: new(int64(1)), To: new(int64(2)), By: by}},
 	} {

@@ -123,7 +123,7 @@ func (t *movesTogether) because() string {
 	case state.Deleted:
 		return " (somebody deleted its offsets)"
 	case state.OffsetExpired:
-		return " (its offsets have expired)"
+		return " (its offsets have expired, or were deleted where warder does not see it)"
 	case state.LostToRetention:
 		return " (the log begins behind it: retention was faster)"
 	case state.Truncated:
