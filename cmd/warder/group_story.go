@@ -136,7 +136,9 @@ func (t *teller) partition(g *state.GroupView, p *state.PartitionView) partition
 			continue // the reset says it
 		}
 		s.count(m)
-		s.Events = append(s.Events, t.move(m, before))
+		if t.all || !firstStart(m) {
+			s.Events = append(s.Events, t.move(m, before))
+		}
 		before = m
 	}
 	slices.Reverse(s.Events)
@@ -152,9 +154,15 @@ func (t *teller) partition(g *state.GroupView, p *state.PartitionView) partition
 		s.Place = t.sharePlace(g, p)
 		return s
 	}
-	s.Stuck = t.stuck(p)
+	s.Stuck = t.stuck(g, p)
 	s.Place = t.place(g, p)
 	return s
+}
+
+// firstStart says that a group began to read a partition at its beginning: nothing
+// is missing by that.
+func firstStart(m *state.MoveView) bool {
+	return m.From == nil && m.Records == 0 && m.Kind == state.ResetToEarliest.String()
 }
 
 // explained says that a move is the reason of the reset that follows, and told with
@@ -200,11 +208,11 @@ const (
 	stuckRefetched = 3
 )
 
-func (t *teller) stuck(p *state.PartitionView) bool {
+func (t *teller) stuck(g *state.GroupView, p *state.PartitionView) bool {
 	if waiting(p) == 0 {
 		return false
 	}
-	if p.Refetched >= stuckRefetched {
+	if p.Refetched >= stuckRefetched || !g.Empty.IsZero() {
 		return true
 	}
 	last := p.Advanced

@@ -148,6 +148,34 @@ What to do:
   - What retention removed is gone here; only the producer, a mirror or a backup still has it. Let retention.ms of orders be longer than the group may stand still, or bound what may pile up.
   - Look into the log of the client that reads a partition which does not move: it may fail at a record again and again, or wait for something else.
 `},
+		"retention expired while nobody reads": {func(h *groupPast) []rules.Finding {
+			h.log(0, 120)
+			h.commits(100)
+			h.group.Apply(rules.Left{At: h.now, Client: billing1, Group: "billing", Members: []rules.LeavingMember{{MemberID: "m1"}}})
+			h.pass(10 * time.Second)
+			h.log(170, 300)
+			return []rules.Finding{h.about("retention-loss", "orders", "group billing has lost 70 records of topic orders", "They are gone.")}
+		}, "", `
+group billing: 0 members, 1 partition, 130 records behind (classic, range, generation 1)
+warder first heard of the group at 14:00:00: it may not know all members yet.
+
+Retention expired: 70 records in 1 partition had been removed from the log before the group read them.
+Nobody reads: the group has had no members since 14:00:03, and 130 records wait in 1 partition; they are not lost.
+
+orders/17: lost 70 records (offsets 100 to 169) to retention: the log begins at 170 now, and the group had not read them
+           committed 100 at 14:00:03, the log begins at 170 and ends at 300: 130 records behind; read by nobody: the group has had no members since 14:00:03
+
+Rebalances, newest first:
+  14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
+
+Findings (warder explain ID):
+  01F-retention-loss  retention-loss, warning, 14:00:14
+    group billing has lost 70 records of topic orders
+
+What to do:
+  - Where the group had committed is not in the log any more, so auto.offset.reset decides where it goes on, and latest skips all that is left. Before its consumers start, set it to the beginning, partition 17 with: kafka-consumer-groups --bootstrap-server ... --group billing --topic orders:17 --reset-offsets --to-earliest --execute
+  - What retention removed is gone here; only the producer, a mirror or a backup still has it. Let retention.ms of orders be longer than the group may stand still, or bound what may pile up.
+`},
 		"the offsets expired, and latest skipped the rest": {func(h *groupPast) []rules.Finding {
 			h.log(150, 200)
 			h.commits(200)

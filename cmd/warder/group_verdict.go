@@ -18,7 +18,7 @@ func (t *teller) judge(s *groupStory, reads []string) {
 	s.elsewhere()
 	s.unreadable()
 	s.repeated()
-	s.stuck()
+	s.stuck(t)
 	switch {
 	case shares(&s.Group):
 		t.judgeShare(s)
@@ -79,13 +79,10 @@ func (s *groupStory) worst(of func(*partitionStory) int64) *partitionStory {
 
 // wrongName says that the group does not read the topic that was asked about.
 func (t *teller) wrongName(s *groupStory, reads []string) {
-	if t.topic == "" || slices.Contains(reads, t.topic) {
-		return
+	if t.topic == "" || len(reads) == 0 || slices.Contains(reads, t.topic) {
+		return // of a group that has just begun to join nothing is known
 	}
-	text := fmt.Sprintf("Wrong topic: group %s does not read topic %s, as far as is seen here", excerpt(s.Group.ID), excerpt(t.topic))
-	if len(reads) > 0 {
-		text += "; it reads " + nameList(reads)
-	}
+	text := fmt.Sprintf("Wrong topic: group %s does not read topic %s, as far as is seen here; it reads %s", excerpt(s.Group.ID), excerpt(t.topic), nameList(reads))
 	if near, ok := configs.Nearest(t.topic, reads); ok {
 		text += ". Did you mean " + excerpt(near) + "?"
 		s.advise("Compare the name of the topic in the configurations of producer and consumer letter by letter.")
@@ -207,7 +204,7 @@ func (s *groupStory) repeated() {
 	}
 }
 
-func (s *groupStory) stuck() {
+func (s *groupStory) stuck(t *teller) {
 	n, in := s.sum(func(p *partitionStory) int64 {
 		if p.Stuck {
 			return p.lag
@@ -217,10 +214,13 @@ func (s *groupStory) stuck() {
 	if n == 0 {
 		return
 	}
-	s.say("Stuck: %s wait in %s where the group does not move; they are not lost.", counted(n, "record"), counted(in, "partition"))
 	if s.Group.Empty.IsZero() {
+		s.say("Stuck: %s wait in %s where the group does not move; they are not lost.", counted(n, "record"), counted(in, "partition"))
 		s.advise("Look into the log of the client that reads a partition which does not move: it may fail at a record again and again, or wait for something else.")
-	} else if s.outOfLog() == nil {
+		return
+	}
+	s.say("Nobody reads: the group has had no members since %s, and %s wait in %s; they are not lost.", t.clock(s.Group.Empty), counted(n, "record"), counted(in, "partition"))
+	if s.outOfLog() == nil {
 		s.advise("Start the consumers again: what waits is read from the committed offset on, as long as retention has not removed it.")
 	}
 }

@@ -147,7 +147,7 @@ func (t *teller) reset(m, before *state.MoveView) string {
 
 // place says where the group stands in a partition, and who reads it.
 func (t *teller) place(g *state.GroupView, p *state.PartitionView) string {
-	return strings.Join([]string{t.committed(p) + ", " + logHolds(p) + behind(p), t.reader(g, p)}, "; ") + t.movement(p)
+	return strings.Join([]string{t.committed(p) + ", " + logHolds(p) + behind(p), t.reader(g, p)}, "; ") + t.movement(g, p)
 }
 
 func (t *teller) committed(p *state.PartitionView) string {
@@ -198,7 +198,7 @@ func (t *teller) reader(g *state.GroupView, p *state.PartitionView) string {
 	}
 	switch {
 	case !g.Empty.IsZero():
-		return "read by nobody: the group has no members since " + t.clock(g.Empty)
+		return "read by nobody: the group has had no members since " + t.clock(g.Empty)
 	case g.Partial:
 		return "who reads it is not seen here"
 	default:
@@ -207,15 +207,15 @@ func (t *teller) reader(g *state.GroupView, p *state.PartitionView) string {
 }
 
 // movement says whether a group gets on in a partition that it is behind in.
-func (t *teller) movement(p *state.PartitionView) string {
+func (t *teller) movement(g *state.GroupView, p *state.PartitionView) string {
 	switch {
-	case waiting(p) == 0:
+	case waiting(p) == 0 || !g.Empty.IsZero():
 		return ""
 	case p.Refetched >= stuckRefetched:
 		return fmt.Sprintf(", which has fetched offset %d %d times since %s and does not get past it", orZero(p.RefetchedOffset), p.Refetched+1, t.clock(p.RefetchedSince))
-	case t.stuck(p) && p.Advanced.IsZero():
+	case t.stuck(g, p) && p.Advanced.IsZero():
 		return ", and its commits do not move"
-	case t.stuck(p):
+	case t.stuck(g, p):
 		return ", and no commit has gone forward since " + t.clock(p.Advanced)
 	case !p.Advanced.IsZero():
 		return ", and moves: its commits rose last at " + t.clock(p.Advanced)
