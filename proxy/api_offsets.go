@@ -136,31 +136,42 @@ func onGroupsDeleted(s *session, _ *exchange, _ *kmsg.DeleteGroupsRequest, got *
 	}
 }
 
-// onOffsetsListed tells the group of a member that asks where a partition begins or ends.
+// onOffsetsListed tells the group of a member that asks where a partition begins or
+// ends. A broker answers partitions in an order of its own.
 func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, got *kmsg.ListOffsetsResponse) {
-	id := s.identity.Load()
+	timestamps := make(map[rules.TopicPartition]int64)
 	for i := range asked.Topics {
-		for j := range asked.Topics[i].Partitions {
-			if i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) {
-				return
-			}
-			p, answer := &asked.Topics[i].Partitions[j], &got.Topics[i].Partitions[j]
-			tp := rules.TopicPartition{Topic: asked.Topics[i].Topic, Partition: p.Partition}
-			s.noteListed(tp, p.Timestamp, answer, asked.IsolationLevel == readCommitted)
-			m, ok := s.srv.members.Find(id, tp)
-			if !ok {
-				continue
-			}
-			offset := answer.Offset
-			if ex.version == 0 && len(answer.OldStyleOffsets) > 0 {
-				offset = answer.OldStyleOffsets[0]
-			}
-			s.emit(rules.OffsetsListed{
-				At: s.out.readAt, Client: id, Membership: m.Membership, TopicPartition: tp,
-				Timestamp: p.Timestamp, Offset: offset, ErrorCode: answer.ErrorCode,
-			})
+		for _, p := range asked.Topics[i].Partitions {
+			timestamps[rules.TopicPartition{Topic: asked.Topics[i].Topic, Partition: p.Partition}] = p.Timestamp
 		}
 	}
+	for i := range got.Topics {
+		for j := range got.Topics[i].Partitions {
+			answer := &got.Topics[i].Partitions[j]
+			tp := rules.TopicPartition{Topic: got.Topics[i].Topic, Partition: answer.Partition}
+			if timestamp, ok := timestamps[tp]; ok {
+				s.noteListed(tp, timestamp, answer, asked.IsolationLevel == readCommitted)
+				s.tellListed(tp, timestamp, answer, ex.version)
+			}
+		}
+	}
+}
+
+// tellListed tells the group of the member that asks.
+func (s *session) tellListed(tp rules.TopicPartition, timestamp int64, answer *kmsg.ListOffsetsResponseTopicPartition, version int16) {
+	id := s.identity.Load()
+	m, ok := s.srv.members.Find(id, tp)
+	if !ok {
+		return
+	}
+	offset := answer.Offset
+	if version == 0 && len(answer.OldStyleOffsets) > 0 {
+		offset = answer.OldStyleOffsets[0]
+	}
+	s.emit(rules.OffsetsListed{
+		At: s.out.readAt, Client: id, Membership: m.Membership, TopicPartition: tp,
+		Timestamp: timestamp, Offset: offset, ErrorCode: answer.ErrorCode,
+	})
 }
 
 // noteListed takes over what an answer to ListOffsets says of a log.

@@ -11,7 +11,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"warder/protocol"
 	"warder/proxy/embedded"
 	"warder/rules"
 	"warder/rules/state"
@@ -322,5 +324,47 @@ func TestOffsetOutOfRangeIsToldWithTheOffset(t *testing.T) {
 	on := heard(t, l, "how it goes on", func(e rules.MemberFetched) bool { return e.Partition == 0 && e.ErrorCode == 0 && e.Bytes > 0 })
 	if on.ReadOffset != 8 {
 		t.Errorf("%+v", on)
+	}
+}
+
+// A broker answers ListOffsets in an order of its own.
+func TestListedOffsetsBelongToTheirPartitions(t *testing.T) {
+	l := &listening{}
+	r := newRigWith(t, []rules.Spec{l.spec(rules.ByGroup, rules.KindOffsetsListed)}, nil)
+	offset := func(topic string, partition int32) int64 { return int64(len(topic))*100 + int64(partition) }
+	r.answerWith(protocol.ListOffsets, func(int16) kmsg.Response {
+		resp := kmsg.NewPtrListOffsetsResponse()
+		for _, topic := range []string{"users", "orders"} {
+			rt := kmsg.NewListOffsetsResponseTopic()
+			rt.Topic = topic
+			for _, p := range []int32{1, 0} {
+				rp := kmsg.NewListOffsetsResponseTopicPartition()
+				rp.Partition, rp.Offset = p, offset(topic, p)
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp
+	})
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.Version = 7
+	for _, topic := range []string{"orders", "users"} {
+		rt := kmsg.NewListOffsetsRequestTopic()
+		rt.Topic = topic
+		for p := range int32(2) {
+			rp := kmsg.NewListOffsetsRequestTopicPartition()
+			rp.Partition, rp.Timestamp = p, rules.LatestTimestamp
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, rt)
+	}
+	r.dial().Do(req)
+	for _, topic := range []string{"orders", "users"} {
+		for p := range int32(2) {
+			tp := rules.TopicPartition{Topic: topic, Partition: p}
+			if got, _ := r.logs.Find(tp); got.HighWatermark != offset(topic, p) {
+				t.Errorf("%v ends at %d, not %d", tp, got.HighWatermark, offset(topic, p))
+			}
+		}
 	}
 }

@@ -11,9 +11,10 @@ const (
 	// keptGroupMoves bounds what rules that look once a second can still see of
 	// a group; a move takes about 120 bytes.
 	keptGroupMoves = 4096
-	// resetPatience is how soon after ListOffsets the Fetch comes that shows
-	// where a consumer went on.
-	resetPatience = 5 * time.Second
+	// resetPatience is how soon after ListOffsets it is seen where a consumer went
+	// on: when it fetches for the second time. At the end of a log the first Fetch
+	// waits for records, with franz-go and kafkajs five seconds by default.
+	resetPatience = 15 * time.Second
 	// lostPatience is how soon after OFFSET_OUT_OF_RANGE a consumer looks for
 	// another place, and for how long the same error is no news.
 	lostPatience = time.Minute
@@ -136,6 +137,7 @@ type listed struct {
 	at                time.Time
 	memberID          string
 	timestamp, offset int64
+	before            *listed // the answer before, if any: sarama asks for both ends
 }
 
 // offsetsListed notes that a member asked where to go on; its next Fetch shows
@@ -145,7 +147,11 @@ func (g *Group) offsetsListed(ev *rules.OffsetsListed) {
 		return
 	}
 	if p := g.partition(ev.TopicPartition); p != nil {
-		p.listed = &listed{ev.At, ev.MemberID, ev.Timestamp, ev.Offset}
+		before := p.listed
+		if before != nil {
+			before.before = nil
+		}
+		p.listed = &listed{ev.At, ev.MemberID, ev.Timestamp, ev.Offset, before}
 		g.explain(p, ev)
 	}
 }
@@ -220,20 +226,25 @@ func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
 	if hadPlace || ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
 		return
 	}
-	if l.sent(ev.MemberID, ev.FetchOffset, ev.At) || l.sent(ev.MemberID, ev.ReadOffset, ev.At) { // it may have got on since
-		g.resetTo(p, l, ev.Client, ev.At)
+	from := ev.FetchOffset
+	if ev.ReadOffset >= 0 {
+		from = ev.ReadOffset // it has got on since
+	}
+	if to := l.sent(ev.MemberID, from, ev.At); to != nil {
+		g.resetTo(p, to, ev.Client, ev.At)
 	}
 }
 
 // resetBefore recognises it by a commit, which may be seen before the first Fetch
 // is: a reader that waits at the end of a log commits where it waits.
 func (g *Group) resetBefore(p *GroupPartition, offset int64, ev *rules.Committed) {
-	l := p.listed
-	if l == nil || p.Position >= 0 || p.Forgotten.IsZero() || !l.sent(ev.MemberID, offset, ev.At) {
+	if p.Position >= 0 || p.Forgotten.IsZero() {
 		return
 	}
-	p.listed = nil
-	g.resetTo(p, l, ev.Client, ev.At)
+	if to := p.listed.sent(ev.MemberID, offset, ev.At); to != nil {
+		p.listed = nil
+		g.resetTo(p, to, ev.Client, ev.At)
+	}
 }
 
 // losing says that a partition's reader has lost its place lately.
@@ -241,9 +252,14 @@ func (p *GroupPartition) losing(now time.Time) bool {
 	return !p.lost.at.IsZero() && now.Sub(p.lost.at) <= lostPatience
 }
 
-// sent says that a member is where it was sent.
-func (l *listed) sent(memberID string, offset int64, now time.Time) bool {
-	return l.memberID == memberID && l.offset == offset && now.Sub(l.at) <= resetPatience
+// sent gives the answer that sent a member to an offset, nil when none did.
+func (l *listed) sent(memberID string, offset int64, now time.Time) *listed {
+	for ; l != nil; l = l.before {
+		if l.memberID == memberID && l.offset == offset && now.Sub(l.at) <= resetPatience {
+			return l
+		}
+	}
+	return nil
 }
 
 func (g *Group) resetTo(p *GroupPartition, l *listed, client *rules.Identity, at time.Time) {

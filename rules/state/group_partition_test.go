@@ -164,8 +164,21 @@ func TestMoves(t *testing.T) {
 		}, ""},
 		"asked long ago": {func(s *groupStory) {
 			list(s, rules.LatestTimestamp, 300)
-			s.wait(6 * time.Second)
+			s.wait(16 * time.Second)
 			s.fetch("m1", 0, 300, 10, 0)
+		}, ""},
+		"asks for both ends, and waits at the end": {func(s *groupStory) {
+			known(s, 0, 300)
+			list(s, rules.LatestTimestamp, 300)
+			list(s, rules.EarliestTimestamp, 0)
+			s.wait(6 * time.Second)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "reset-latest 100→300 (200) "},
+		"asks where it ends, and has read on to there": {func(s *groupStory) {
+			list(s, rules.LatestTimestamp, 300)
+			ev := s.fetched("m1", 0, 300, 1000, 0)
+			ev.ReadOffset = 100
+			s.group.Apply(ev)
 		}, ""},
 		"an exporter's question": {func(s *groupStory) { list(s, -3, 300); s.fetch("m1", 0, 300, 0, 0) }, ""},
 		"asks where it ends while it reads": {func(s *groupStory) {
