@@ -202,9 +202,9 @@ func groupRefused(s *side) {
 func offsetsRefused(s *side) {
 	r := s.reads("t", 0)
 	tp := r.topic + "/0"
-	r.denied("offsets-set", "set_offsets", M{"group": r.group, "offsets": M{tp: 0}})
+	r.denied("offsets-set", "alter_offsets", M{"group": r.group, "offsets": M{tp: 0}})
 	if s.client == "java" {
-		r.denied("offsets-deleted", "delete_offsets", M{"group": r.group, "partitions": []string{tp}})
+		r.denied("offsets-deleted", "delete_offsets", M{"group": r.group, "offsets": M{tp: 0}})
 	}
 	r.m.close()
 	s.until("warder to know that the member has gone", 30*time.Second, func() error {
@@ -214,13 +214,13 @@ func offsetsRefused(s *side) {
 		}
 		return nil
 	})
-	r.denied("offsets-set", "set_offsets", M{"group": r.group, "offsets": M{tp: 0}})
-	r.denied("offsets-set", "set_offsets", M{"group": r.group, "offsets": M{tp: 300}})
+	r.denied("offsets-set", "alter_offsets", M{"group": r.group, "offsets": M{tp: 0}})
+	r.denied("offsets-set", "alter_offsets", M{"group": r.group, "offsets": M{tp: 300}})
 	if at := r.committed(); at != 100 {
 		r.fail("its offset is %d", at)
 	}
 	s.until("the rule to know that too", 20*time.Second, func() error {
-		return s.ask("set_offsets", M{"conn": r.ops(), "group": r.group, "offsets": M{tp: 95}}, nil)
+		return s.ask("alter_offsets", M{"conn": r.ops(), "group": r.group, "offsets": M{tp: 95}}, nil)
 	})
 	if at := r.committed(); at != 95 {
 		r.fail("its offset is %d", at)

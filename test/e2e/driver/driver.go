@@ -149,6 +149,13 @@ func (d *Driver) Close() error {
 	return d.cmd.Wait()
 }
 
+// Kill ends the driver without a chance to close anything, as SIGKILL, a crash or a lost machine does.
+func (d *Driver) Kill() {
+	_ = d.cmd.Process.Kill()
+	<-d.done
+	_ = d.cmd.Wait()
+}
+
 func (d *Driver) read(out io.Reader) {
 	defer close(d.done)
 	lines := bufio.NewReaderSize(out, 1<<20)

@@ -41,6 +41,8 @@ type Request struct {
 	MaxRequestBytes   int    `json:"max_request_bytes"`
 	TransactionalID   string `json:"transactional_id"`
 	Partitioner       string `json:"partitioner"`
+	// 0: the library's default.
+	TransactionTimeoutMs int `json:"transaction_timeout_ms"`
 
 	Records  []Record  `json:"records"`
 	Generate *Generate `json:"generate"`
@@ -57,6 +59,9 @@ type Request struct {
 	Protocol         string `json:"protocol"`
 	OffsetReset      string `json:"offset_reset"`
 	SessionTimeoutMs int    `json:"session_timeout_ms"`
+	AutoCommitMs     int    `json:"auto_commit_ms"`
+	// HangAt is the offset at which the handler of a partition does not return.
+	HangAt map[string]int64 `json:"hang_at"`
 }
 
 // Conn says where and how to connect.

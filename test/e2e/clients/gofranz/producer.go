@@ -71,7 +71,7 @@ func producerOptions(r *godriver.Request) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.ProducerBatchMaxBytes(max(1<<10, int32(bytes))))
 	}
 	if r.TransactionalID != "" {
-		opts = append(opts, kgo.TransactionalID(r.TransactionalID))
+		opts = append(opts, kgo.TransactionalID(r.TransactionalID), kgo.TransactionTimeout(godriver.Millis(r.TransactionTimeoutMs, 40000)))
 	}
 	return opts, nil
 }

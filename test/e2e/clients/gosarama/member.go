@@ -16,6 +16,8 @@ import (
 type member struct {
 	*godriver.Member
 	group      string
+	hangAt     map[string]int64
+	marks      bool // what it received, to be committed by sarama itself
 	consumer   sarama.ConsumerGroup
 	cancel     context.CancelFunc
 	background sync.WaitGroup
@@ -64,7 +66,8 @@ func consumerOpen(r *godriver.Request) (any, error) {
 	session := godriver.Millis(r.SessionTimeoutMs, 10000)
 	c := &config.Consumer
 	c.IsolationLevel, c.Return.Errors = isolation(r), true
-	c.Offsets.AutoCommit.Enable, c.Offsets.Initial = false, sarama.OffsetOldest
+	c.Offsets.AutoCommit.Enable, c.Offsets.Initial = r.AutoCommitMs > 0, sarama.OffsetOldest
+	c.Offsets.AutoCommit.Interval = godriver.Millis(r.AutoCommitMs, 1000)
 	if r.OffsetReset == "latest" {
 		c.Offsets.Initial = sarama.OffsetNewest
 	}
@@ -74,7 +77,7 @@ func consumerOpen(r *godriver.Request) (any, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &member{Member: godriver.NewMember(), group: r.Group, consumer: consumer, cancel: cancel}
+	m := &member{Member: godriver.NewMember(), group: r.Group, hangAt: r.HangAt, marks: r.AutoCommitMs > 0, consumer: consumer, cancel: cancel}
 	m.background.Add(2)
 	go m.logErrors()
 	go m.consume(ctx, r.Topics)
@@ -143,7 +146,14 @@ func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consum
 			if !open {
 				return nil
 			}
+			if at, hangs := m.hangAt[godriver.PartitionName(message.Topic, message.Partition)]; hangs && at == message.Offset {
+				<-s.Context().Done()
+				return nil
+			}
 			m.Receive(fromSarama(message))
+			if m.marks {
+				s.MarkMessage(message, "")
+			}
 		case <-s.Context().Done():
 			return nil
 		}

@@ -73,6 +73,7 @@ func producerOpen(r *godriver.Request) (any, error) {
 		p.Flush.MaxMessages = 1
 	}
 	p.Idempotent, p.Transaction.ID = r.IsIdempotent(), r.TransactionalID
+	p.Transaction.Timeout = godriver.Millis(r.TransactionTimeoutMs, 60000)
 	config.Net.MaxOpenRequests = godriver.Or(r.MaxInFlight, 5)
 	if p.Idempotent {
 		config.Net.MaxOpenRequests = 1 // it refuses more

@@ -24,7 +24,6 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
@@ -64,15 +63,13 @@ final class AdminOps {
             return empty();
         });
         op("group_offsets", AdminOps::groupOffsets);
-        op("set_offsets", AdminOps::setOffsets);
-        op("delete_offsets", AdminOps::deleteOffsets);
         op("list_offsets", AdminOps::listOffsets);
         op("delete_records", AdminOps::deleteRecords);
         op("move_leader", AdminOps::moveLeader);
         op("alter_share_offsets", AdminOps::shareFromEarliest);
     }
 
-    private static void op(String name, Call call) {
+    static void op(String name, Call call) {
         Driver.op(name, r -> {
             Properties p = Conn.properties(r.get("conn"));
             p.put("default.api.timeout.ms", "30000");
@@ -155,26 +152,6 @@ final class AdminOps {
             }
         });
         return n;
-    }
-
-    private static JsonNode setOffsets(Admin a, JsonNode r) throws Exception {
-        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-        r.get("offsets").properties().forEach(e -> offsets.put(partition(e.getKey()), new OffsetAndMetadata(e.getValue().asLong())));
-        a.alterConsumerGroupOffsets(r.get("group").asText(), offsets).all().get();
-        return empty();
-    }
-
-    private static JsonNode deleteOffsets(Admin a, JsonNode r) throws Exception {
-        Set<TopicPartition> gone = new HashSet<>();
-        r.get("partitions").forEach(p -> gone.add(partition(p.asText())));
-        a.deleteConsumerGroupOffsets(r.get("group").asText(), gone).all().get();
-        return empty();
-    }
-
-    /** Reads topic/partition. */
-    private static TopicPartition partition(String text) {
-        int slash = text.lastIndexOf('/');
-        return new TopicPartition(text.substring(0, slash), Integer.parseInt(text.substring(slash + 1)));
     }
 
     private static JsonNode listOffsets(Admin a, JsonNode r) throws Exception {

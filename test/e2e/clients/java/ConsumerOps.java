@@ -37,7 +37,10 @@ final class ConsumerOps {
         Driver.op("consumer_open", ConsumerOps::open);
         Driver.op("consumer_state", r -> member(r).state());
         Driver.op("consumer_take", r -> member(r).take());
-        Driver.op("consumer_commit", r -> member(r).call(m -> m.commit()));
+        Driver.op("consumer_commit", r -> member(r).call(m -> {
+            m.seek(Mishaps.offsets(r.path("offsets")));
+            return m.commit();
+        }));
         Driver.op("consumer_close", r -> {
             Member m = OPEN.remove(r.get("handle").asText());
             m.stop = true;
@@ -75,7 +78,11 @@ final class ConsumerOps {
                 p.put("session.timeout.ms", session);
                 p.put("heartbeat.interval.ms", Integer.toString(Math.max(200, Integer.parseInt(session) / 10)));
             }
-            m = new Group(p, topics);
+            if (r.path("auto_commit_ms").asInt(0) > 0) {
+                p.put("enable.auto.commit", "true");
+                p.put("auto.commit.interval.ms", r.get("auto_commit_ms").asText());
+            }
+            m = new Group(p, topics, new Mishaps(r));
         }
         String handle = "c" + NEXT.incrementAndGet();
         OPEN.put(handle, m);
@@ -104,6 +111,18 @@ final class ConsumerOps {
 
         abstract Iterable<ConsumerRecord<byte[], byte[]>> poll();
 
+        /** Hands over what was polled. */
+        void work() throws Exception {
+            poll().forEach(this::got);
+        }
+
+        /** Goes to these offsets, as if all before them and nothing behind them had been received. */
+        void seek(Map<TopicPartition, Long> offsets) {
+            if (!offsets.isEmpty()) {
+                throw new UnsupportedOperationException("only members of consumer groups have a place to go to");
+            }
+        }
+
         abstract JsonNode commit();
 
         abstract void close();
@@ -111,9 +130,7 @@ final class ConsumerOps {
         private void loop() {
             try {
                 while (!stop) {
-                    for (ConsumerRecord<byte[], byte[]> rec : poll()) {
-                        got(rec);
-                    }
+                    work();
                     for (Work w = todo.poll(); w != null; w = todo.poll()) {
                         w.run(this);
                     }
@@ -127,7 +144,7 @@ final class ConsumerOps {
             }
         }
 
-        private synchronized void got(ConsumerRecord<byte[], byte[]> rec) {
+        synchronized void got(ConsumerRecord<byte[], byte[]> rec) {
             count++;
             taken.add(Rec.json(rec));
             positions.put(new TopicPartition(rec.topic(), rec.partition()), rec.offset() + 1);
@@ -169,8 +186,10 @@ final class ConsumerOps {
 
     private static final class Group extends Member implements ConsumerRebalanceListener {
         final KafkaConsumer<byte[], byte[]> consumer;
+        private final Mishaps mishaps;
 
-        Group(Properties p, Set<String> topics) {
+        Group(Properties p, Set<String> topics, Mishaps mishaps) {
+            this.mishaps = mishaps;
             consumer = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
             consumer.subscribe(topics, this);
         }
@@ -178,6 +197,24 @@ final class ConsumerOps {
         @Override
         Iterable<ConsumerRecord<byte[], byte[]>> poll() {
             return consumer.poll(Duration.ofMillis(100));
+        }
+
+        @Override
+        void work() throws Exception {
+            for (ConsumerRecord<byte[], byte[]> rec : poll()) {
+                if (mishaps.handles(consumer, rec)) {
+                    got(rec);
+                }
+            }
+            mishaps.polled();
+        }
+
+        @Override
+        void seek(Map<TopicPartition, Long> offsets) {
+            offsets.forEach(consumer::seek);
+            synchronized (this) {
+                positions.putAll(offsets);
+            }
         }
 
         @Override

@@ -34,6 +34,7 @@ public final class Driver {
         System.setOut(System.err);
         op("hello", r -> hello());
         AdminOps.register();
+        OffsetOps.register();
         ProducerOps.register();
         ConsumeOp.register();
         ConsumerOps.register();

@@ -80,6 +80,9 @@ final class ProducerOps {
         String txn = r.path("transactional_id").asText("");
         if (!txn.isEmpty()) {
             p.put("transactional.id", txn);
+            if (r.path("transaction_timeout_ms").asInt(0) > 0) {
+                p.put("transaction.timeout.ms", r.get("transaction_timeout_ms").asText());
+            }
         }
         KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
         if (!txn.isEmpty()) {

@@ -90,7 +90,7 @@ const consumer_open = async r => {
     groupId: r.group, sessionTimeout, heartbeatInterval: Math.min(3000, Math.floor(sessionTimeout / 3)),
     readUncommitted: r.isolation !== 'read_committed', maxWaitTimeInMs: WAIT_MS,
   })
-  const member = new Member(consumer, r.group)
+  const member = new Member(consumer, r.group, r.fail_at)
   member.start(r.topics, (r.offset_reset || 'earliest') === 'earliest')
   const handle = `c${++opened}`
   open.set(handle, member)

@@ -9,9 +9,12 @@ const LIMIT_MS = 60000
 const CLOSE_MS = 15000
 
 class Member {
-  /** @param consumer a kafkajs consumer, not yet connected */
-  constructor(consumer, group) {
-    Object.assign(this, { consumer, group, received: [], count: 0, positions: {}, assignment: [], rebalances: 0, error: null })
+  /**
+   * @param consumer a kafkajs consumer, not yet connected
+   * @param failAt offsets by partition that the handler cannot process: it throws, and kafkajs goes on as it does then
+   */
+  constructor(consumer, group, failAt = {}) {
+    Object.assign(this, { consumer, group, failAt, received: [], count: 0, positions: {}, assignment: [], rebalances: 0, error: null })
     const { GROUP_JOIN, CRASH } = consumer.events
     consumer.on(GROUP_JOIN, ({ payload }) => {
       this.rebalances++
@@ -35,6 +38,8 @@ class Member {
   }
 
   keep({ topic, partition, messages }) {
+    const fails = this.failAt[`${topic}/${partition}`]
+    if (messages.some(m => Number(m.offset) === fails)) throw new Error(`cannot process offset ${fails}`)
     this.received.push(...messages.map(m => records.encode(topic, partition, m)))
     this.count += messages.length
     this.positions[`${topic}/${partition}`] = Number(messages[messages.length - 1].offset) + 1

@@ -6,6 +6,7 @@ from confluent_kafka.admin import (
 )
 
 from common import settings
+from mishaps import offsets
 
 WAIT = 30
 
@@ -84,9 +85,9 @@ def group_offsets(r):
     return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in found.topic_partitions if tp.offset >= 0}}
 
 
-def set_offsets(r):
-    offsets = [TopicPartition(tp.rpartition("/")[0], int(tp.rpartition("/")[2]), o) for tp, o in r["offsets"].items()]
-    done = one(admin(r).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(r["group"], offsets)]))
+def alter_offsets(r):
+    wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets(r["offsets"]).items()]
+    done = one(admin(r).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(r["group"], wanted)]))
     for tp in done.topic_partitions:
         if tp.error:
             raise KafkaException(tp.error)
@@ -108,5 +109,5 @@ def delete_records(r):
 
 OPS = {f.__name__: f for f in (
     create_topic, create_partitions, delete_topic, list_topics, describe_topic, describe_cluster, describe_configs, alter_configs,
-    list_groups, describe_group, delete_group, group_offsets, set_offsets, list_offsets, delete_records,
+    list_groups, describe_group, delete_group, group_offsets, alter_offsets, list_offsets, delete_records,
 )}

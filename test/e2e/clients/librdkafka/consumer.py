@@ -8,6 +8,7 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, OFFSET_BEGINNING, TopicPartition
 
 from common import Digest, Unsupported, as_json, describe_error, settings
+from mishaps import Mishaps, offsets
 
 members = {}
 numbers = itertools.count(1)
@@ -63,7 +64,8 @@ def read_all(c, r):
 class Member:
     """One group member with a thread that polls; commands to it run in that thread."""
 
-    def __init__(self, conf, topics):
+    def __init__(self, conf, topics, mishaps):
+        self.mishaps, self.stores = mishaps, conf["enable.auto.commit"]
         self.lock, self.todo, self.stop = threading.Lock(), queue.Queue(), False
         self.count, self.records, self.positions, self.assigned, self.rebalances, self.error = 0, [], {}, set(), 0, None
         self.consumer = Consumer(conf)
@@ -85,6 +87,7 @@ class Member:
             while not self.stop:
                 for msg in self.consumer.consume(500, 0.1):
                     self.got(msg)
+                self.mishaps.polled()
                 while not self.todo.empty():
                     self.todo.get()()
         except Exception as e:
@@ -97,6 +100,10 @@ class Member:
             if msg.error().fatal():
                 raise KafkaException(msg.error())
             return
+        if not self.mishaps.handles(self.consumer, msg):
+            return
+        if self.stores:
+            self.consumer.store_offsets(msg)
         with self.lock:
             self.count += 1
             self.records.append(as_json(msg))
@@ -120,14 +127,18 @@ class Member:
             raise box["error"]
         return box["result"]
 
-    def commit(self):
+    def commit(self, to):
+        """Commits what was received; or goes to these offsets, and commits them."""
+        for (topic, partition), offset in to.items():
+            self.consumer.seek(TopicPartition(topic, partition, offset))
         with self.lock:
-            offsets = [TopicPartition(t, p, o) for (t, p), o in self.positions.items() if (t, p) in self.assigned]
-        if offsets:
-            for tp in self.consumer.commit(offsets=offsets, asynchronous=False):
+            self.positions.update(to)
+            wanted = [TopicPartition(t, p, o) for (t, p), o in self.positions.items() if (t, p) in self.assigned]
+        if wanted:
+            for tp in self.consumer.commit(offsets=wanted, asynchronous=False):
                 if tp.error:
                     raise KafkaException(tp.error)
-        return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in offsets}}
+        return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in wanted}}
 
 
 def consumer_open(r):
@@ -140,8 +151,10 @@ def consumer_open(r):
     if protocol == "classic":
         session = r.get("session_timeout_ms", 10000)
         conf.update({"session.timeout.ms": session, "heartbeat.interval.ms": max(200, session // 10), "partition.assignment.strategy": "range"})
+    if r.get("auto_commit_ms"):  # of what was handled, not of what was polled
+        conf.update({"enable.auto.commit": True, "auto.commit.interval.ms": r["auto_commit_ms"], "enable.auto.offset.store": False})
     handle = "c%d" % next(numbers)
-    members[handle] = Member(conf, r["topics"])
+    members[handle] = Member(conf, r["topics"], Mishaps(r))
     return {"handle": handle}
 
 
@@ -161,7 +174,7 @@ def consumer_take(r):
 
 def consumer_commit(r):
     m = members[r["handle"]]
-    return m.call(m.commit)
+    return m.call(lambda: m.commit(offsets(r.get("offsets"))))
 
 
 def consumer_close(r):

@@ -35,7 +35,7 @@ def producer_open(r):
         conf["message.max.bytes"] = r["max_request_bytes"]
     if r.get("transactional_id"):
         conf["transactional.id"] = r["transactional_id"]
-        conf["transaction.timeout.ms"] = max(60000, conf["message.timeout.ms"])
+        conf["transaction.timeout.ms"] = r.get("transaction_timeout_ms") or max(60000, conf["message.timeout.ms"])
     partitioner = r.get("partitioner", "manual")
     if partitioner not in ("manual", "default"):
         conf["partitioner"] = partitioner
