@@ -11,7 +11,7 @@ import (
 func TestEventStream(t *testing.T) {
 	for _, client := range clientNames() {
 		playRule(t, rulePlay{rule: "compacted-event-stream", name: "flip", clients: []string{client}, run: flip})
-		playRule(t, rulePlay{rule: "compacted-event-stream", name: "block", clients: []string{client}, guard: true, run: flipRefused})
+		playRule(t, rulePlay{rule: "compacted-event-stream", name: "block", clients: []string{client}, through: "guard", run: flipRefused})
 	}
 	playRule(t, rulePlay{rule: "compacted-event-stream", name: "events", clients: []string{"java", "franz-go"}, run: events})
 }

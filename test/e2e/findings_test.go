@@ -69,7 +69,7 @@ func (f finding) check() error {
 	want(slices.Contains([]string{"info", "warning", "critical"}, f.Severity), "severity %q", f.Severity)
 	want(slices.Contains([]string{"alert", "record", "block"}, f.Action), "action %q", f.Action)
 	want(f.Cluster == "e2e" || f.Cluster == "default", "cluster %q", f.Cluster)
-	want(f.Summary != "" && f.Advice != "" && len(f.Evidence) > 0, "no summary, advice or evidence")
+	want(f.Summary != "" && (f.Resolved || f.Advice != "" && len(f.Evidence) > 0), "no summary, advice or evidence")
 	want(!strings.ContainsAny(f.Summary+f.Advice, "\n\x00"), "summary or advice is no line: %q, %q", f.Summary, f.Advice)
 	want(f.Fingerprint != "" && f.Count >= 1, "fingerprint %q, count %d", f.Fingerprint, f.Count)
 	want(!f.FirstTime.IsZero() && !f.LastTime.Before(f.FirstTime) && !f.Time.IsZero(), "times %v, %v to %v", f.Time, f.FirstTime, f.LastTime)

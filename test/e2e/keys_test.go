@@ -28,7 +28,7 @@ func TestKeys(t *testing.T) {
 	}
 	playRule(t, rulePlay{rule: "partitioner-mix", name: "legacy", clients: []string{"kafkajs", "java"}, run: mixOfVersions})
 	playRule(t, rulePlay{rule: "partitioner-mix", name: "twins", clients: []string{"java", "franz-go", "librdkafka"}, run: noMix})
-	playRule(t, rulePlay{rule: "partitioner-mix", name: "pinned", clients: []string{"java", "librdkafka"}, guard: true, run: pinned})
+	playRule(t, rulePlay{rule: "partitioner-mix", name: "pinned", clients: []string{"java", "librdkafka"}, through: "guard", run: pinned})
 	playRule(t, rulePlay{rule: "key-drift", clients: []string{"java"}, run: keysThatMove})
 	playRule(t, rulePlay{rule: "partition-count-change", clients: []string{"java"}, run: morePartitions})
 	playRule(t, rulePlay{rule: "hot-partition", clients: []string{"java", "franz-go"}, run: hotKey})

@@ -14,7 +14,7 @@ func TestNulls(t *testing.T) {
 	playRule(t, rulePlay{rule: "tombstone-spike", name: "aborted", clients: []string{"java"}, run: abortedSpike})
 	playRule(t, rulePlay{rule: "empty-value", clients: []string{"java"}, run: emptyValues})
 	for _, client := range clientNames() {
-		playRule(t, rulePlay{rule: "empty-value", name: "block", clients: []string{client}, guard: true, run: emptyRefused})
+		playRule(t, rulePlay{rule: "empty-value", name: "block", clients: []string{client}, through: "guard", run: emptyRefused})
 	}
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,15 +32,16 @@ var guardRules = []ruleConfig{
 	{"partitioner-mix", "{action: block, pins: [{topic: \"partitioner-mix*\", partitioner: java}]}"},
 	{"compacted-event-stream", "{action: block, set_up: 0s}"},
 	{"dangerous-admin", "{action: block, in_use: 15s, min_records: 10}"},
+	{"unsafe-producer", "{action: block, critical: [\"unsafe-producer*\"]}"},
 }
 
 // ruleConfig is a rule and its YAML, in one line.
 type ruleConfig struct{ rule, yaml string }
 
-// throughRules goes through the warder of that name, the one that is told so: "records" alerts, "guard" refuses.
+// throughRules goes through the warder of that name, the one that is told so: "records" and "groups" alert, "guard" refuses.
 func throughRules(ctx context.Context, name string) (M, error) {
 	var rules []string
-	for _, r := range map[string][]ruleConfig{"records": recordRules, "guard": guardRules}[name] {
+	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "guard": guardRules}[name] {
 		rules = append(rules, fmt.Sprintf("  %s: %s", r.rule, r.yaml))
 	}
 	spec := proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")}
@@ -55,7 +57,7 @@ func throughRules(ctx context.Context, name string) (M, error) {
 type rulePlay struct {
 	rule, name string
 	clients    []string
-	guard      bool // through the warder that refuses
+	through    string // the name of a warder, see throughRules; default: records
 	run        func(sides []*side)
 }
 
@@ -87,10 +89,7 @@ func (play rulePlay) perform() (skip string, notes []string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	warder := "records"
-	if play.guard {
-		warder = "guard"
-	}
+	warder := cmp.Or(play.through, "records")
 	through := func(ctx context.Context) (M, error) { return throughRules(ctx, warder) }
 	var sides []*side
 	for _, name := range play.clients {
@@ -101,6 +100,7 @@ func (play rulePlay) perform() (skip string, notes []string, err error) {
 		if err != nil {
 			return "", nil, err
 		}
+		s.through = warder
 		sides = append(sides, s)
 	}
 	skip, err = ends(func() { play.run(sides) })
@@ -110,19 +110,18 @@ func (play rulePlay) perform() (skip string, notes []string, err error) {
 	return skip, notes, err
 }
 
-// await waits for a finding of the records warder about a topic, of that severity, that says these words.
+// await waits for a finding about a topic, of that severity, that says these words.
 func (s *side) await(rule, topic, severity string, words ...string) finding {
-	p := warderNamed("records")
-	f, err := awaitFinding(s.ctx, p, rule, topic, func(f finding) bool { return f.Severity == severity && f.says(words...) })
+	f, err := awaitFinding(s.ctx, warderNamed(s.through), rule, topic, func(f finding) bool { return f.Severity == severity && f.says(words...) })
 	if err != nil {
 		s.fail("%s %v: %w", severity, words, err)
 	}
 	return f
 }
 
-// silent wants no finding of the records warder about a topic.
+// silent wants no finding about a topic.
 func (s *side) silent(rule, topic string) {
-	if err := noFinding(s.ctx, warderNamed("records"), rule, topic); err != nil {
+	if err := noFinding(s.ctx, warderNamed(s.through), rule, topic); err != nil {
 		s.fail("%w", err)
 	}
 }

@@ -25,6 +25,7 @@ type side struct {
 	scenario string
 	client   string
 	mode     string // "direct" or "warder"
+	through  string // in a rulePlay: the name of the warder
 	d        *driver.Driver
 	conn     M
 	notes    []string

@@ -160,13 +160,17 @@ func (b *Broker) security() string {
 
 // common makes one-machine clusters quick: small coordinator topics, no waiting for group members, early failure detection, and
 // a log cleaner that compacts as soon as a segment is closed. Leaders move only when a test moves them, and records stay
-// however old their timestamps say they are.
+// however old their timestamps say they are, but on topics whose own retention.ms says otherwise: those are looked at each second.
+// Coordinators leave transactions alone that are open for too long: when they look for them would be luck.
 const common = `controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_PLAINTEXT,SASLTLS:SASL_SSL
 auto.create.topics.enable=false
 auto.leader.rebalance.enable=false
 log.retention.ms=-1
+log.retention.check.interval.ms=1000
+log.segment.delete.delay.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=3600000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000
