@@ -19,7 +19,7 @@ func TestDangerousAdmin(t *testing.T) {
 		for name, run := range map[string]func(*side){
 			"retention": retentionRefused, "topic": topicRefused, "records": recordsRefused, "group": groupRefused, "offsets": offsetsRefused, "safety": safetyRefused,
 		} {
-			playRule(t, rulePlay{rule: "dangerous-admin", name: name, clients: []string{client}, guard: true, run: func(sides []*side) { run(sides[0]) }})
+			playRule(t, rulePlay{rule: "dangerous-admin", name: name, clients: []string{client}, through: "guard", run: func(sides []*side) { run(sides[0]) }})
 		}
 	}
 }
