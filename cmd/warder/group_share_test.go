@@ -43,7 +43,7 @@ Delivered again: 3 records not accepted yet.
 
 orders/17: 2 records (offsets 200 to 201): delivered 3 times, given back 0 times, since 14:00:01
            offset 204: delivered 3 times, given back 3 times, since 14:00:01
-           at 14:00:00 all before 100 was done with; delivered up to 204 at 14:00:02; accepted 1, gave back 3, rejected 1; the log holds 0 to 300; read by 2 members
+           at 14:00:00 all before 100 was done with; delivered up to 204 at 14:00:02; accepted 1, gave back 3, rejected 1; the log begins at 0 and ends at 300; read by 2 members
 
 Rebalances, newest first:
   14:00:00, goes on: a member joined, billing-1 (10.0.0.1)
