@@ -20,6 +20,7 @@ type Kind uint8
 // The kinds of events.
 const (
 	KindGap Kind = iota
+	KindRestored
 	KindObservation
 	KindTransactionEnded
 	KindTopicAsked
@@ -96,6 +97,29 @@ func (g Gap) When() time.Time { return g.At }
 
 // Key is empty: a gap concerns all.
 func (Gap) Key(KeyKind) string { return "" }
+
+// Restored says that warder was started anew and knows a key from before: the Model
+// of that kind of key has been restored. Every Watcher by that kind of key is told,
+// whatever it watches, so that it may begin its state.
+type Restored struct {
+	At time.Time
+	By KeyKind
+	Of string
+}
+
+// Kind is KindRestored.
+func (Restored) Kind() Kind { return KindRestored }
+
+// When is the time of the start.
+func (r Restored) When() time.Time { return r.At }
+
+// Key is Of for the kind By.
+func (r Restored) Key(k KeyKind) string {
+	if k != r.By {
+		return ""
+	}
+	return r.Of
+}
 
 // Observation is what a rule saw in a batch and wants to judge later; only the
 // Watcher of the same rule is given it, once it is clear what becomes of the

@@ -79,6 +79,9 @@ func (r *groupExpiry) Tick(w *rules.Watch) {
 		*s = expiring{}
 		return
 	}
+	if w.Now.Sub(g.Stalled) < state.DefaultSessionTimeout {
+		return // members may have come while warder was not there
+	}
 	empty := w.Now.Sub(g.Emptied)
 	left := r.OffsetsRetention - empty
 	passed := left <= 0

@@ -64,11 +64,17 @@ func (r *rebalanceStorm) survey(g *state.Group, now time.Time) *stormSurvey {
 // inWindow gives the rebalances that are over and count by their time.
 func (r *rebalanceStorm) inWindow(g *state.Group, now time.Time) (list []*state.Rebalance) {
 	for _, b := range g.Rebalances() {
-		if b.Formed() && !b.Open() && now.Sub(b.End) >= causePatience && now.Sub(b.Start) <= r.Window && b.Start.Sub(g.Since) >= r.Settle {
+		if b.Formed() && !b.Open() && now.Sub(b.End) >= causePatience && now.Sub(b.Start) <= r.Window && r.settled(g, b.Start) {
 			list = append(list, b)
 		}
 	}
 	return list
+}
+
+// settled says that the group was not just being met at a time, for the first time or
+// after a restart of warder.
+func (r *rebalanceStorm) settled(g *state.Group, at time.Time) bool {
+	return at.Sub(g.Since) >= r.Settle && (at.Before(g.Followed) || at.Sub(g.Followed) >= r.Settle)
 }
 
 // add counts a rebalance, also in the short window if it is within burst.

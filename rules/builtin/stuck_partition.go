@@ -190,7 +190,7 @@ func (r *stuckPartition) judge(g *state.Group, p *state.GroupPartition, now time
 // it than a full window: a record waits and nothing was committed for very long.
 func (r *stuckPartition) silentWhileLearning(g *state.Group, p *state.GroupPartition, now time.Time) bool {
 	moved := p.RoseAt
-	for _, at := range []time.Time{g.Since, p.OwnedSince} {
+	for _, at := range []time.Time{g.Followed, p.OwnedSince} {
 		if at.After(moved) {
 			moved = at
 		}

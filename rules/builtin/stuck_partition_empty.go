@@ -10,10 +10,9 @@ import (
 
 // emptiness is what is known of the times when a group has no members.
 type emptiness struct {
-	since   time.Time     // zero while it has some
-	longest time.Duration // such time that ended by itself
-	told    bool
-	toldAt  time.Time
+	since  time.Time // zero while it has some
+	told   bool
+	toldAt time.Time
 }
 
 // lookAtEmpty tells that nobody reads what a group has to read.
@@ -22,10 +21,10 @@ func (r *stuckPartition) lookAtEmpty(w *rules.Watch, g *state.Group, e *emptines
 		return // there may be members elsewhere
 	}
 	if !e.since.Equal(g.Emptied) {
-		*e = emptiness{since: g.Emptied, longest: e.longest, told: e.told, toldAt: e.toldAt}
+		e.since = g.Emptied
 	}
 	lasts := w.Now.Sub(e.since)
-	if lasts < max(r.EmptyAfter, 2*e.longest) || e.told && w.Now.Sub(e.toldAt) < 3*offsetRepeat {
+	if lasts < max(r.EmptyAfter, 2*g.LongestPause) || e.told && w.Now.Sub(e.toldAt) < 3*offsetRepeat {
 		return
 	}
 	waiting := r.waiting(g, w.Now)
@@ -33,17 +32,20 @@ func (r *stuckPartition) lookAtEmpty(w *rules.Watch, g *state.Group, e *emptines
 		return
 	}
 	e.told, e.toldAt = true, w.Now
-	severity, how := rules.Warning, "since its last member left"
-	if list := g.Departures(); len(list) > 0 && list[len(list)-1].How == state.Expired {
-		severity, how = rules.Critical, "since its last member was lost without a word"
+	severity, how := rules.Warning, ""
+	if list := g.Departures(); len(list) > 0 { // none is known from before a restart of warder
+		how = ", since its last member left"
+		if list[len(list)-1].How == state.Expired {
+			severity, how = rules.Critical, ", since its last member was lost without a word"
+		}
 	}
 	w.Report(rules.Report{
 		Severity: severity, Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
-		Summary: fmt.Sprintf("nobody reads for group %s: it has had no members for %s, %s, and %s wait on %s%s",
+		Summary: fmt.Sprintf("nobody reads for group %s: it has had no members for %s%s, and %s wait on %s%s",
 			groupText(g), twoUnits(lasts), how, recordCount(waiting.records), several(waiting.partitions, "partition"), waiting.oldestText()),
 		Evidence: rules.Evidence{
 			{Name: "empty_ms", Value: lasts.Milliseconds()},
-			{Name: "longest_pause_before_ms", Value: e.longest.Milliseconds()},
+			{Name: "longest_pause_before_ms", Value: g.LongestPause.Milliseconds()},
 			{Name: "lag", Value: waiting.records},
 			{Name: "lag_ms", Value: waiting.oldest.Milliseconds()},
 			{Name: "partitions", Value: waiting.partitions},
@@ -65,7 +67,7 @@ func (r *stuckPartition) lookAtReturn(w *rules.Watch, g *state.Group, e *emptine
 			Summary: fmt.Sprintf("group %s has members again, after %s without any", groupText(g), twoUnits(lasted)),
 		})
 	}
-	*e = emptiness{longest: max(e.longest, lasted)}
+	*e = emptiness{}
 }
 
 // waitingRecords sums up what a group has still to read.

@@ -84,13 +84,47 @@ func (s *shard) tickModels(now time.Time) {
 	})
 }
 
+// Restore begins the model of a key with what was known before warder was started at
+// now, and tells those who watch that kind of key. It is for the time before traffic:
+// where there is a model already, that stays. It reports whether m was taken; if not
+// it has been told that it is dropped.
+func (e *Engine) Restore(by rules.KeyKind, key string, m rules.ModelState, now time.Time) (taken bool) {
+	s := e.shardOf(by, key)
+	s.look(patience(), func() {
+		if s.models[by] == nil || s.modelOf(by, key) != nil {
+			return
+		}
+		taken = true
+		if gone, evicted := s.models[by].Put(key, m); evicted {
+			dropped(gone)
+		}
+		s.tellRestored(rules.Restored{At: now, By: by, Of: key})
+	})
+	if !taken {
+		dropped(m)
+	}
+	return taken
+}
+
+// tellRestored tells every rule that watches by this kind of key.
+func (s *shard) tellRestored(ev rules.Restored) {
+	set := s.engine.live.Load()
+	for _, a := range set.active {
+		if a.watcher == nil || !slices.ContainsFunc(a.spec.Watches, func(in rules.Interest) bool { return in.By == ev.By }) {
+			continue
+		}
+		in := interest{a, ev.By}
+		s.call(set, keyed{in, s.statesOf(in), ev.Of}, ev.At, func(w *rules.Watch) { a.watcher.Watch(w, ev) })
+	}
+}
+
 // View calls f with the model of a key, in the goroutine that owns it, and
 // reports whether there is one. asked is false when nobody could say in time,
 // because events are waiting up to the limit of the queue. f must be quick and keep
 // nothing.
 func (e *Engine) View(by rules.KeyKind, key string, f func(rules.ModelState)) (found, asked bool) {
 	s := e.shardOf(by, key)
-	asked = s.look(func() {
+	asked = s.look(patience(), func() {
 		if m := s.modelOf(by, key); m != nil {
 			found = s.guard(modelName, func() { f(m) })
 		}
@@ -102,8 +136,12 @@ func (e *Engine) View(by rules.KeyKind, key string, f func(rules.ModelState)) (f
 // goroutine of each, and reports whether all could be asked.
 func (e *Engine) ViewAll(by rules.KeyKind, f func(key string, m rules.ModelState)) (all bool) {
 	all = true
+	until := patience()
 	for _, s := range e.shards {
-		asked := s.look(func() {
+		if least := time.Now().Add(viewPatience / 8); until.Before(least) {
+			until = least // one that is busy does not spend the time of all
+		}
+		asked := s.look(until, func() {
 			if s.models[by] != nil {
 				s.models[by].Each(func(key string, m rules.ModelState) {
 					s.guard(modelName, func() { f(key, m) })
@@ -115,8 +153,11 @@ func (e *Engine) ViewAll(by rules.KeyKind, f func(key string, m rules.ModelState
 	return all
 }
 
-// viewPatience bounds how long somebody who looks waits for his turn.
+// viewPatience bounds how long somebody who looks waits for his turn, and nearly for
+// all of them.
 const viewPatience = 2 * time.Second
+
+func patience() time.Time { return time.Now().Add(viewPatience) }
 
 // What may become of a look.
 const (
@@ -127,14 +168,14 @@ const (
 
 // look has f run by the goroutine that owns the shard, and waits for it; false
 // means that its turn did not come in time, and f will not run.
-func (s *shard) look(f func()) bool {
+func (s *shard) look(until time.Time, f func()) bool {
 	if s.engine.inline {
 		f()
 		return true
 	}
 	var state atomic.Int32
 	done := make(chan struct{})
-	timer := time.NewTimer(viewPatience)
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	view := func() {
 		if state.CompareAndSwap(lookWaits, lookRuns) {

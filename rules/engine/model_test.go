@@ -149,3 +149,33 @@ func TestViewOfARunningEngine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A model from before a restart is there before the first event, and rules begin their
+// state by it; where there is one already it is dropped.
+func TestRestoredModelBeginsTheStatesOfRules(t *testing.T) {
+	var seen, drops []string
+	b := newBench(t, []rules.Spec{groupWatcher(&seen), (&fake{}).spec("other")}, func(o *engine.Options) {
+		o.Models = []rules.Model{counting{&drops}}
+		o.Limits.States, o.Limits.Shards = 2, 1
+	})
+	restore := func(group string, events int) bool {
+		return b.Restore(rules.ByGroup, group, &counter{key: group, events: events, last: epoch, drops: &drops}, epoch)
+	}
+	if !restore("a", 7) || fmt.Sprint(seen) != "[a 7]" {
+		t.Errorf("%v", seen)
+	}
+	b.Emit(beat("a", 0, epoch))
+	b.Tick(epoch.Add(time.Second))
+	if fmt.Sprint(seen) != "[a 7 a 8 tick a]" {
+		t.Errorf("%v", seen)
+	}
+	if restore("a", 1) || fmt.Sprint(drops) != "[a]" {
+		t.Errorf("what is there stays: %v", drops)
+	}
+	if restore("b", 0); !restore("c", 0) || fmt.Sprint(drops) != "[a a]" {
+		t.Errorf("the bound holds: %v", drops)
+	}
+	if none := (&counter{key: "t", drops: &drops}); b.Restore(rules.ByTopic, "t", none, epoch) || drops[len(drops)-1] != "t" {
+		t.Errorf("there is no model of topics: %v", drops)
+	}
+}

@@ -72,6 +72,7 @@
 //	c{1..3} beats g                           (a line for each; {#} is the number. members=c{1..3} is a list)
 //	log orders/0 end=500 start=20             (as traffic of others shows)
 //	warder stalls 20s                         (warder itself stands still)
+//	warder restarts 20s                       (it ends, and starts so much later with its state file)
 //	repeat 20 every 1s                        (lines up to end; {n} is the round, {n*10+5} is reckoned with it)
 //	end
 //	wait 30s

@@ -71,13 +71,3 @@ func (s *stage) idle(c *client, words []string) {
 	s.t.Helper()
 	s.emit(rules.MemberPolled{At: s.now, Client: c.identity, Membership: s.membership(c, s.named(words))})
 }
-
-// stall has warder itself stand still: `warder stalls 20s`.
-func (s *stage) stall(words []string) {
-	s.t.Helper()
-	if len(words) != 2 || words[0] != "stalls" {
-		s.t.Fatalf("want warder stalls DURATION, have %q", words)
-	}
-	s.now = s.now.Add(s.duration(words[1]))
-	s.engine.Tick(s.now)
-}

@@ -108,7 +108,10 @@ type stage struct {
 	form       form
 	engine     *engine.Engine
 	topics     *state.Topics
+	specs      []rules.Spec
 	logs       *state.Logs
+	groups     *state.Groups
+	configured string       // the section that is in force
 	seed       maphash.Seed // of what events carry as a hash
 	ids        map[string][16]byte
 	made       int             // topics that were given an id, those that are gone included
@@ -148,21 +151,10 @@ func (c *client) close() {
 func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {
 	t.Helper()
 	s := &stage{
-		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start, logs: state.NewLogs(0), seed: maphash.MakeSeed(),
+		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start, specs: scrambled(specs), seed: maphash.MakeSeed(),
 		rounds: map[string]round{}, ids: map[string][16]byte{}, partitions: map[string]int{}, appeared: map[string]bool{}, clients: map[string]*client{},
 	}
-	inspect := configs.Default().Inspect
-	inspect.FetchRecords = "all"
-	e, err := engine.New(engine.Options{
-		Cluster: "test", Specs: scrambled(specs), Topics: s.topics, Models: []rules.Model{state.NewGroups(s.logs)}, Sinks: []sink.Sink{s},
-		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },
-		Meter: engine.Meter{Panic: func(rule string) { t.Errorf("rule %s panicked", rule) }},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.engine = e
-	e.AnswerWith(s.answer)
+	s.start()
 	s.configure("config")
 	for line := range lines(section(archive, "topics")) {
 		s.topicLine(strings.Fields(line))
@@ -171,10 +163,29 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	for _, c := range s.clients {
 		c.close()
 	}
-	if err := e.Close(t.Context()); err != nil {
+	if err := s.engine.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 	return s.findings.String()
+}
+
+// start makes a warder that knows nothing of groups.
+func (s *stage) start() {
+	s.t.Helper()
+	inspect := configs.Default().Inspect
+	inspect.FetchRecords = "all"
+	s.logs = state.NewLogs(0)
+	s.groups = state.NewGroups(s.logs)
+	e, err := engine.New(engine.Options{
+		Cluster: "test", Specs: s.specs, Topics: s.topics, Models: []rules.Model{s.groups}, Sinks: []sink.Sink{s},
+		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },
+		Meter: engine.Meter{Panic: func(rule string) { s.t.Errorf("rule %s panicked", rule) }},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.engine = e
+	e.AnswerWith(s.answer)
 }
 
 // configure makes a section of the archive the live configuration.
@@ -188,6 +199,7 @@ func (s *stage) configure(name string) {
 	if err := s.engine.Configure(c.Rules, c.Suppressions); err != nil {
 		s.t.Fatal(err)
 	}
+	s.configured = name
 }
 
 // topicLine reads NAME POLICY PARTITIONS SETTINGS.

@@ -65,7 +65,7 @@ func (s *stage) line(line string) asking {
 	case words[0] == "topic" && len(words) == 4:
 		s.setTopic(words[1], words[3])
 	case words[0] == "warder":
-		s.stall(words[1:])
+		s.warder(words[1:])
 	case words[0] == "log":
 		s.logIs(words[1:])
 	case words[0] == "client":

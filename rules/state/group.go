@@ -31,6 +31,8 @@ type Groups struct {
 	logs  *Logs
 	all   sharedRoom // for partitions
 	again sharedRoom // for ranges of redelivered records
+	// groups is how many there are.
+	groups atomic.Int64
 }
 
 // sharedRoom is the room that groups share.
@@ -77,9 +79,13 @@ func (*Groups) Kinds() []rules.Kind {
 }
 
 // New makes the model of one group.
-func (m *Groups) New(group string, now time.Time) rules.ModelState {
+func (m *Groups) New(group string, now time.Time) rules.ModelState { return m.make(group, now) }
+
+func (m *Groups) make(group string, now time.Time) *Group {
+	m.groups.Add(1)
 	return &Group{
-		ID: group, Since: now, LastEvent: now, Generation: -1, TopologyEpoch: -1, logs: m.logs, all: &m.all, again: &m.again,
+		ID: group, Since: now, Followed: now, LastEvent: now, Generation: -1, TopologyEpoch: -1,
+		logs: m.logs, all: &m.all, again: &m.again, groups: &m.groups,
 		members: map[string]*Member{}, partitions: map[rules.TopicPartition]*GroupPartition{},
 	}
 }
@@ -133,8 +139,10 @@ type Group struct {
 	// Announced is how many members the coordinator told the leader of; 0 when
 	// the leader does not come through here.
 	Announced int
-	// Since is when the group was first heard of, LastEvent when last.
-	Since, LastEvent time.Time
+	// Since is when the group was first heard of, LastEvent when last. Followed
+	// is the same as Since unless warder was started anew: since when nothing of
+	// it can have been missed.
+	Since, LastEvent, Followed time.Time
 	// Lost is when events were lost last; zero if never. What looks like
 	// silence around it may be none.
 	Lost time.Time
@@ -148,13 +156,18 @@ type Group struct {
 	// when it never had any, or when some may be left that do not come through
 	// here.
 	Emptied time.Time
+	// LongestPause is the longest time without members that ended.
+	LongestPause time.Duration
 	// Refreshed is when the partitions were last brought up to date with their
 	// logs. Who judges many of them does it in the tick with the same time.
 	Refreshed time.Time
 
 	ticked     time.Time
+	awaited    bool   // it had members before warder was started anew, and none was heard yet
+	typeBefore string // Type before that
 	logs       *Logs
 	all, again *sharedRoom
+	groups     *atomic.Int64 // how many there are
 	members    map[string]*Member
 	joining    map[joiningKeyed]joining // those that are no members yet
 	announced  map[string]bool          // member ids that the leader was told of
@@ -223,12 +236,14 @@ func (g *Group) Tick(now time.Time) (alive bool) {
 	g.expireMembers(now)
 	g.decideLeft(now)
 	g.closeStale(now)
+	g.giveUpAwaited(now)
 	g.refresh(now)
 	return now.Sub(g.LastEvent) < groupIdle
 }
 
-// Dropped gives back the room of the group's partitions.
+// Dropped gives back the room of the group and its partitions.
 func (g *Group) Dropped() {
+	g.groups.Add(-1)
 	g.all.taken.Add(-int64(len(g.partitions)))
 	for _, p := range g.order {
 		if p.share != nil {

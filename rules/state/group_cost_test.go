@@ -124,3 +124,16 @@ func BenchmarkStatusOfManyPartitions(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSaveOfManyPartitions is for how long a shard is held up when what it knows of
+// groups is written down.
+func BenchmarkSaveOfManyPartitions(b *testing.B) {
+	s := newManyPartitions()
+	s.round(1000, 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(s.group.Save().Topics) != 1 {
+			b.Fatal("nothing is saved")
+		}
+	}
+}

@@ -162,7 +162,7 @@ func (g *Group) add(id, instance string, client *rules.Identity, at time.Time) *
 		SessionTimeout: DefaultSessionTimeout, generation: -1,
 	}
 	g.members[id] = m
-	g.Emptied = time.Time{}
+	g.returned(at)
 	return m
 }
 

@@ -82,12 +82,16 @@ func (g *Group) Partitions() int { return len(g.partitions) }
 // EachPartition calls f for every partition known, in the order of topics and
 // numbers.
 func (g *Group) EachPartition(f func(*GroupPartition)) {
+	g.sort()
+	for _, p := range g.order {
+		f(p)
+	}
+}
+
+func (g *Group) sort() {
 	if g.unsorted {
 		slices.SortFunc(g.order, func(a, b *GroupPartition) int { return compareTopicPartition(a.TopicPartition, b.TopicPartition) })
 		g.unsorted = false
-	}
-	for _, p := range g.order {
-		f(p)
 	}
 }
 

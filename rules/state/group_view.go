@@ -26,6 +26,8 @@ type GroupView struct {
 	// Since is when the group was first heard of, LastEvent when last.
 	Since     time.Time `json:"since"`
 	LastEvent time.Time `json:"last_event"`
+	// Restarted is when warder was last started, if it knew the group before.
+	Restarted time.Time `json:"restarted_at,omitzero"`
 	// Empty is since when it has no members.
 	Empty time.Time `json:"empty_since,omitzero"`
 	// Partial says that members do not come through here: they and their
@@ -199,6 +201,9 @@ func (g *Group) View(now time.Time) GroupView {
 	if g.TopologyEpoch >= 0 {
 		v.TopologyEpoch = new(g.TopologyEpoch)
 	}
+	if g.Followed.After(g.Since) {
+		v.Restarted = g.Followed
+	}
 	g.EachMember(func(m *Member) { v.Members = append(v.Members, m.view(now)) })
 	slices.SortFunc(v.Members, func(a, b MemberView) int { return strings.Compare(a.ID, b.ID) })
 	g.EachPartition(func(p *GroupPartition) { v.Partitions = append(v.Partitions, p.view(now)) })
@@ -216,7 +221,7 @@ func (g *Group) View(now time.Time) GroupView {
 func (g *Group) Learning(now time.Time) bool {
 	longest := time.Duration(0)
 	g.EachMember(func(m *Member) { longest = max(longest, m.SessionTimeout) })
-	return now.Sub(g.Since) < cmp.Or(longest, DefaultSessionTimeout)
+	return now.Sub(g.Followed) < cmp.Or(longest, DefaultSessionTimeout)
 }
 
 // subscribed gives the topics that members subscribe to, sorted.
@@ -293,7 +298,7 @@ func clientView(id *rules.Identity) *ClientView {
 func (p *GroupPartition) view(now time.Time) PartitionView {
 	v := PartitionView{
 		Topic: p.Topic, Partition: p.Partition, Owner: p.OwnerID,
-		Committed: known(p.Committed), CommittedAt: p.CommittedAt, Forgotten: p.Forgotten, Advanced: p.advanced(),
+		Committed: known(p.Committed), CommittedAt: p.CommittedAt, Forgotten: p.Forgotten, Advanced: p.RoseAt,
 		Position: known(p.Position), PositionAt: p.PositionAt, LogStart: known(p.Ends.LogStartOffset),
 	}
 	if p.Refetched > 0 {
@@ -325,21 +330,6 @@ func known(offset int64) *int64 {
 		return nil
 	}
 	return &offset
-}
-
-// advanced is when a commit was last seen to go forward, as far as the window of
-// commits goes back; zero when it shows none.
-func (p *GroupPartition) advanced() time.Time {
-	commits := p.Commits()
-	for i := len(commits) - 1; i > 0; i-- {
-		if commits[i].Offset > commits[i-1].Offset {
-			return commits[i].At
-		}
-	}
-	if len(commits) > 0 && !p.Window() {
-		return commits[0].At // the first ever seen
-	}
-	return time.Time{}
 }
 
 func (r *Rebalance) view() RebalanceView {
