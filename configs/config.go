@@ -34,7 +34,9 @@ type Config struct {
 	// How warder ends.
 	Drain Drain `yaml:"drain" reload:"live"`
 	// A small file, replaced atomically, that remembers broker ports, topology and topic
-	// configuration over a restart; relative to the configuration file. Empty: nothing is remembered.
+	// configuration over a restart; relative to the configuration file. Beside it, in a file of the
+	// same name with `.groups` behind, stands what groups had committed, for 30 days, written once a
+	// minute and when warder ends. Empty: nothing is remembered.
 	StateFile Path `yaml:"state_file"`
 	// Leave APIs that warder does not know in the answer to ApiVersions. Off, clients
 	// never use an API whose bytes warder could not inspect or rewrite.

@@ -90,6 +90,12 @@ func newRigWith(t *testing.T, specs []rules.Spec, change func(*configs.Config)) 
 
 func startRig(t testing.TB, broker *fakebroker.Broker, upstream string, specs []rules.Spec, change func(*configs.Config)) *rig {
 	t.Helper()
+	return startRigOn(t, broker, upstream, change, func(o *engine.Options, _ *Options) { o.Specs = specs })
+}
+
+// startRigOn is startRig with an engine of the test's own making.
+func startRigOn(t testing.TB, broker *fakebroker.Broker, upstream string, change func(*configs.Config), on func(*engine.Options, *Options)) *rig {
+	t.Helper()
 	c := configs.Default()
 	c.Upstream.Bootstrap = []configs.Address{configs.Address(upstream)}
 	c.Listeners[0].Address, c.Listeners[0].Ports = "127.0.0.1:0", &configs.PortRange{}
@@ -99,17 +105,21 @@ func startRig(t testing.TB, broker *fakebroker.Broker, upstream string, specs []
 	}
 	log := &lockedBuffer{}
 	topics := state.NewTopics(0)
-	e, err := engine.New(engine.Options{
-		Cluster: "test", Specs: specs, Topics: topics, Inspect: c.Inspect,
+	o := Options{Config: c, Topics: topics, Metrics: NewMetrics(), Tap: &tap.Hub{}, Log: zerolog.New(log)}
+	eo := engine.Options{
+		Cluster: "test", Topics: topics, Inspect: c.Inspect, Meter: o.Metrics.Meter(),
 		Log: zerolog.New(log), Limits: engine.Limits{Shards: 1},
-	})
+	}
+	on(&eo, &o)
+	e, err := engine.New(eo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Configure(c.Rules, c.Suppressions); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Options{Config: c, Engine: e, Topics: topics, Metrics: NewMetrics(), Tap: &tap.Hub{}, Log: zerolog.New(log)})
+	o.Engine = e
+	srv, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

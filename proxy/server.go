@@ -22,12 +22,13 @@ import (
 	"warder/rules/state"
 )
 
-// Options is what a Server is made of. All fields are required.
+// Options is what a Server is made of. All fields are required but Logs and Groups.
 type Options struct {
 	Config  *configs.Config
 	Engine  *engine.Engine
 	Topics  *state.Topics // shared with the engine
 	Logs    *state.Logs   // shared with the models of the engine; nil if there are none
+	Groups  *state.Groups // the model of the engine that is to survive a restart; nil if none is
 	Metrics *Metrics
 	Tap     *tap.Hub
 	Log     zerolog.Logger
@@ -42,6 +43,7 @@ type Server struct {
 	members   *state.Members
 	streams   *state.Topologies
 	logs      *state.Logs
+	groups    *state.Groups
 	metrics   *Metrics
 	tap       *tap.Hub
 	log       zerolog.Logger
@@ -54,6 +56,7 @@ type Server struct {
 	lookups   *lookups
 	versions  versionMemory
 	stateFile *stateFile
+	groupFile *groupFile
 	probe     *probe
 
 	live    atomic.Pointer[liveSettings] // replaced by a reload
@@ -80,7 +83,7 @@ type liveSettings struct {
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), logs: o.Logs, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
@@ -122,6 +125,11 @@ func New(o Options) (*Server, error) {
 	s.stateFile = &stateFile{path: string(o.Config.StateFile)}
 	if err := s.restore(); err != nil {
 		s.log.Warn().Err(err).Msg("the state file cannot be used: starting without what it remembered")
+	}
+	s.groupFile = newGroupFile(o.Config)
+	if err := s.restoreGroups(); err != nil {
+		s.log.Warn().Err(err).Str("file", s.groupFile.path).
+			Msg("the state file of groups cannot be used: starting without what was known of offsets that groups had committed")
 	}
 	return s, nil
 }
@@ -220,6 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stop()
 	tasks.Wait()
 	s.lookups.close()
+	s.cannotWrite(s.groupFile.path, s.saveGroups())
 	return s.save()
 }
 

@@ -50,12 +50,17 @@ func (f *stateFile) read() (*savedState, error) {
 	return &st, nil
 }
 
-func (f *stateFile) write(st *savedState) (err error) {
+func (f *stateFile) write(st *savedState) error {
 	data, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*")
+	return replaceFile(f.path, data)
+}
+
+// replaceFile writes a file beside the one of that name and renames it.
+func replaceFile(path string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func (f *stateFile) write(st *savedState) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), f.path)
+	return os.Rename(tmp.Name(), path)
 }
 
 func (s *Server) restore() error {
@@ -100,15 +105,25 @@ func (s *Server) save() error {
 	return s.stateFile.write(st)
 }
 
-// saveDelay gathers changes that come together, as at start-up.
-const saveDelay = time.Second
+const (
+	// saveDelay gathers changes that come together, as at start-up.
+	saveDelay = time.Second
+	// saveGroupsEvery is how much of what groups did a crash may lose.
+	saveGroupsEvery = time.Minute
+)
 
-// saveState writes the state file a moment after something in it changed.
+// saveState writes the state file a moment after something in it changed, and that of
+// groups now and then.
 func (s *Server) saveState(ctx context.Context) {
+	groups := time.NewTicker(saveGroupsEvery)
+	defer groups.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-groups.C:
+			s.cannotWrite(s.groupFile.path, s.saveGroups())
+			continue
 		case <-s.dirty:
 		}
 		timer := time.NewTimer(saveDelay)
@@ -118,8 +133,12 @@ func (s *Server) saveState(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if err := s.save(); err != nil {
-			s.log.Error().Err(err).Str("state_file", s.stateFile.path).Msg("cannot write the state file")
-		}
+		s.cannotWrite(s.stateFile.path, s.save())
+	}
+}
+
+func (s *Server) cannotWrite(path string, err error) {
+	if err != nil {
+		s.log.Error().Err(err).Str("state_file", path).Msg("cannot write the state file")
 	}
 }

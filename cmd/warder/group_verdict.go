@@ -244,7 +244,10 @@ func (t *teller) reservations(g *state.GroupView) []string {
 	if g.Partial {
 		list = append(list, "Members of the group do not come through this warder: what they do is not seen here.")
 	}
-	if g.Learning {
+	if !g.Restarted.IsZero() {
+		list = append(list, "warder was started anew at "+t.clock(g.Restarted)+": what the group did while it was away is not seen here.")
+	}
+	if g.Learning && g.Restarted.IsZero() {
 		list = append(list, "warder first heard of the group at "+t.clock(g.Since)+": it may not know all members yet.")
 	}
 	for i := range g.Members {

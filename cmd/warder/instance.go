@@ -27,6 +27,7 @@ type instance struct {
 	engine  *engine.Engine
 	topics  *state.Topics
 	logs    *state.Logs
+	model   *state.Groups
 	metrics *proxy.Metrics
 	proxy   *proxy.Server
 	admin   *admin.Server // nil when it is off
@@ -42,6 +43,7 @@ type instance struct {
 // read again.
 func newInstance(ctx context.Context, cfg *configs.Config, log zerolog.Logger, load func() (*configs.Config, error)) (*instance, error) {
 	w := &instance{log: log, topics: state.NewTopics(0), logs: state.NewLogs(0), metrics: proxy.NewMetrics(), tap: &tap.Hub{}, started: time.Now()}
+	w.model = state.NewGroups(w.logs)
 	v := thisVersion()
 	w.metrics.Build(v.Version, v.Commit)
 	w.live.init(cfg, load)
@@ -50,7 +52,7 @@ func newInstance(ctx context.Context, cfg *configs.Config, log zerolog.Logger, l
 		return nil, err
 	}
 	w.engine, err = engine.New(engine.Options{ //nolint:contextcheck // the engine lives until close
-		Cluster: cfg.Upstream.Name, Specs: specs(), Topics: w.topics, Models: []rules.Model{state.NewGroups(w.logs)}, Sinks: w.sinks.all(), Inspect: cfg.Inspect,
+		Cluster: cfg.Upstream.Name, Specs: specs(), Topics: w.topics, Models: []rules.Model{w.model}, Sinks: w.sinks.all(), Inspect: cfg.Inspect,
 		Meter: w.metrics.Meter(), Log: log,
 	})
 	if err != nil {
@@ -69,7 +71,7 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	}
 	var err error
 	w.proxy, err = proxy.New(proxy.Options{
-		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Metrics: w.metrics, Tap: w.tap, Log: w.log,
+		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Groups: w.model, Metrics: w.metrics, Tap: w.tap, Log: w.log,
 	})
 	if err != nil {
 		return err
