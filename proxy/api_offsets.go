@@ -12,7 +12,8 @@ import (
 // Behaviour: all pass unchanged, unless a rule refuses that somebody deletes a group or its offsets, or sets them
 // without being a member, see changes.go. What a group commits, goes on from, and loses is told
 // to those who follow it; ListOffsets only when the client is known to be a member of
-// a group, since others (tools, exporters, Kafka Streams while it restores) ask all the time.
+// a group, since others (tools, exporters, Kafka Streams while it restores) ask all the time. Which groups
+// a transaction has offsets of is noted, since its end does not say (EndTxn).
 //
 // Version notes: topics are named by id in OffsetCommit and OffsetFetch from version 10 on and in TxnOffsetCommit
 // from 6 on; those whose name nobody knows are left out. OffsetFetch asks for several groups from version 8 on; an
@@ -58,7 +59,8 @@ func onCommitted(s *session, ex *exchange, asked *kmsg.OffsetCommitRequest, got 
 
 func onTxnCommitted(s *session, ex *exchange, asked *kmsg.TxnOffsetCommitRequest, got *kmsg.TxnOffsetCommitResponse) {
 	ev := rules.Committed{
-		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt, TransactionalID: asked.TransactionalID,
+		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt,
+		TransactionalID: asked.TransactionalID, TransactionTimeout: s.srv.transactions.Joined(asked.TransactionalID, asked.Group),
 		Membership: rules.Membership{Group: asked.Group, MemberID: asked.MemberID, InstanceID: text(asked.InstanceID), Generation: asked.Generation},
 	}
 	for i := range asked.Topics {

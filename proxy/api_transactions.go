@@ -13,14 +13,20 @@ import (
 // Behaviour: all pass unchanged. Rules that follow transactions are told when a
 // producer begins under a transactional id, when a transaction ends (by EndTxn, or
 // because InitProducerId with the same transactional id aborted what was open), and
-// what the coordinator refuses for good.
+// what the coordinator refuses for good. Groups whose offsets are part of a transaction
+// are told of its end, which names only the transactional id.
 //
 // Version notes: from version 5 on EndTxn answers with a new producer epoch, and
 // partitions join a transaction with Produce (KIP-890); nothing here depends on it.
 // AddPartitionsToTxn from version 4 on is for brokers.
 
+var (
+	endKinds   = []rules.Kind{rules.KindTransactionEnded, rules.KindProduceFailed, rules.KindOffsetsSettled}
+	beginKinds = []rules.Kind{rules.KindTransactionEnded, rules.KindProducerInitialised, rules.KindOffsetsSettled}
+)
+
 func onEndTxn(s *session, rq *request) error {
-	if !s.srv.engine.Wants(rules.KindTransactionEnded) && !s.srv.engine.Wants(rules.KindProduceFailed) {
+	if !s.srv.wantsAny(endKinds) {
 		return s.forward(rq, s.exchange(rq, nil))
 	}
 	return observe(s, rq, messages.ParseEndTxnRequest, func(s *session, ex *exchange, asked messages.EndTxn, body []byte) error {
@@ -36,12 +42,20 @@ func onEndTxn(s *session, rq *request) error {
 			At: s.out.readAt, Client: s.identity.Load(), TransactionalID: asked.TransactionalID,
 			ProducerID: asked.Producer.ID, ProducerEpoch: asked.Producer.Epoch, Committed: asked.Commit,
 		})
+		s.settle(asked.TransactionalID, s.srv.transactions.Ended(asked.TransactionalID), asked.Commit)
 		return nil
 	})
 }
 
+// settle tells groups what became of the offsets that a transaction had of them.
+func (s *session) settle(transactionalID string, groups []string, committed bool) {
+	for _, group := range groups {
+		s.emit(rules.OffsetsSettled{At: s.out.readAt, Client: s.identity.Load(), Group: group, TransactionalID: transactionalID, Committed: committed})
+	}
+}
+
 func onInitProducerID(s *session, rq *request) error {
-	if !s.srv.engine.Wants(rules.KindTransactionEnded) && !s.srv.engine.Wants(rules.KindProducerInitialised) {
+	if !s.srv.wantsAny(beginKinds) {
 		return s.forward(rq, s.exchange(rq, nil))
 	}
 	return observe(s, rq, messages.ParseInitProducerIdRequest, func(s *session, ex *exchange, asked messages.InitProducer, body []byte) error {
@@ -49,9 +63,9 @@ func onInitProducerID(s *session, rq *request) error {
 		if err != nil || !asked.Transactional || comesAgain(result.ErrorCode) {
 			return err
 		}
-		id := s.identity.Load()
+		id, timeout := s.identity.Load(), time.Duration(asked.TimeoutMs)*time.Millisecond
 		s.srv.engine.Emit(rules.ProducerInitialised{
-			At: s.out.readAt, Client: id, TransactionalID: asked.TransactionalID, Timeout: time.Duration(asked.TimeoutMs) * time.Millisecond,
+			At: s.out.readAt, Client: id, TransactionalID: asked.TransactionalID, Timeout: timeout,
 			ProducerID: result.Producer.ID, ProducerEpoch: result.Producer.Epoch, Resumed: asked.Previous.ID >= 0, ErrorCode: result.ErrorCode,
 		})
 		if result.ErrorCode == 0 {
@@ -59,6 +73,7 @@ func onInitProducerID(s *session, rq *request) error {
 				At: s.out.readAt, Client: id, TransactionalID: asked.TransactionalID,
 				ProducerID: result.Producer.ID, ProducerEpoch: result.Producer.Epoch, Initialised: true,
 			})
+			s.settle(asked.TransactionalID, s.srv.transactions.Began(asked.TransactionalID, timeout), false)
 		}
 		return nil
 	})

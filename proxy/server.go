@@ -38,26 +38,27 @@ type Options struct {
 // Its methods are safe for concurrent use.
 type Server struct {
 	// set at construction
-	engine    *engine.Engine
-	topics    *state.Topics
-	members   *state.Members
-	streams   *state.Topologies
-	logs      *state.Logs
-	groups    *state.Groups
-	metrics   *Metrics
-	tap       *tap.Hub
-	log       zerolog.Logger
-	noise     zerolog.Logger // for what a hostile or broken peer can repeat at will: a bounded rate
-	now       func() time.Time
-	listeners []*listener
-	topology  *topology
-	dialer    *dialer
-	upstream  *certificates
-	lookups   *lookups
-	versions  versionMemory
-	stateFile *stateFile
-	groupFile *groupFile
-	probe     *probe
+	engine       *engine.Engine
+	topics       *state.Topics
+	members      *state.Members
+	streams      *state.Topologies
+	transactions *state.Transactions
+	logs         *state.Logs
+	groups       *state.Groups
+	metrics      *Metrics
+	tap          *tap.Hub
+	log          zerolog.Logger
+	noise        zerolog.Logger // for what a hostile or broken peer can repeat at will: a bounded rate
+	now          func() time.Time
+	listeners    []*listener
+	topology     *topology
+	dialer       *dialer
+	upstream     *certificates
+	lookups      *lookups
+	versions     versionMemory
+	stateFile    *stateFile
+	groupFile    *groupFile
+	probe        *probe
 
 	live    atomic.Pointer[liveSettings] // replaced by a reload
 	nextID  atomic.Uint64
@@ -83,7 +84,7 @@ type liveSettings struct {
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
@@ -94,6 +95,7 @@ func New(o Options) (*Server, error) {
 	s.engine.AddStore("logs", s.logs)
 	s.engine.AddStore("members", s.members)
 	s.engine.AddStore("topologies", s.streams)
+	s.engine.AddStore("transactions", s.transactions)
 	s.metrics.Observe(s.engine, o.Config.Metrics.MaxSeries)
 	s.topology = newTopology(s.changed)
 	s.hard, s.cut = context.WithCancelCause(context.Background())

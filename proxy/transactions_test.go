@@ -2,13 +2,21 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"warder/protocol"
+	"warder/proxy/embedded"
 	"warder/rules"
+	"warder/rules/engine"
+	"warder/rules/state"
 	"warder/test/fakebroker"
 )
 
@@ -170,4 +178,118 @@ func TestTransactionalRequestAllocatesNothing(t *testing.T) {
 	if got := s.transactional.Load(); got == nil || *got != (transactional{"T", 7}) {
 		t.Errorf("noted %+v", got)
 	}
+}
+
+// transact sends a request of the transaction T to whoever coordinates it.
+func transact[A kmsg.Response](t *testing.T, cl *kgo.Client, req kmsg.Request) A {
+	t.Helper()
+	resp, err := cl.Request(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := resp.(A)
+	return answer
+}
+
+// Offsets that are committed inside a transaction count when it is committed, and never when it is aborted: as the
+// coordinator of the group has it.
+func TestOffsetsInTransactionsAreFollowed(t *testing.T) {
+	cluster, err := embedded.Start(t.Context(), embedded.Options{Topics: []embedded.Topic{{Name: "orders", Partitions: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	l := &listening{}
+	r := startRigOn(t, nil, cluster.Bootstrap(), nil, func(o *engine.Options, _ *Options) {
+		o.Specs = []rules.Spec{l.spec(rules.ByGroup, rules.KindCommitted, rules.KindOffsetsSettled)}
+		o.Models = []rules.Model{state.NewGroups(state.NewLogs(0))}
+	})
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.addr()), kgo.ClientID("billing-1"), kgo.MaxVersions(kversion.V4_0_0())) // topics by name
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	direct, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	begin := kmsg.NewPtrInitProducerIDRequest()
+	begin.TransactionalID, begin.TransactionTimeoutMillis = new("T"), 20_000
+	var producer *kmsg.InitProducerIDResponse
+	initialise := func() { producer = transact[*kmsg.InitProducerIDResponse](t, cl, begin) }
+	add := func(offset int64) {
+		join := kmsg.NewPtrAddOffsetsToTxnRequest()
+		join.TransactionalID, join.ProducerID, join.ProducerEpoch, join.Group = "T", producer.ProducerID, producer.ProducerEpoch, "billing"
+		if code := transact[*kmsg.AddOffsetsToTxnResponse](t, cl, join).ErrorCode; code != 0 {
+			t.Fatalf("AddOffsetsToTxn: %d", code)
+		}
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group, req.Generation = "T", producer.ProducerID, producer.ProducerEpoch, "billing", -1
+		req.Topics = []kmsg.TxnOffsetCommitRequestTopic{{Topic: "orders", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: offset, LeaderEpoch: -1}}}}
+		if got := transact[*kmsg.TxnOffsetCommitResponse](t, cl, req); got.Topics[0].Partitions[0].ErrorCode != 0 {
+			t.Fatalf("TxnOffsetCommit: %+v", got)
+		}
+		heard(t, l, "TxnOffsetCommit", func(e rules.Committed) bool {
+			return e.Offsets[0].Offset == offset && e.TransactionalID == "T" && e.TransactionTimeout == 20*time.Second
+		})
+	}
+	ends := 0
+	ended := func(commit bool) {
+		ends++
+		eventually(t, "the group to hear of the end", func() bool { return len(eventsOf[rules.OffsetsSettled](l)) == ends })
+		if e := eventsOf[rules.OffsetsSettled](l)[ends-1]; e.Committed != commit || e.Group != "billing" || e.TransactionalID != "T" {
+			t.Errorf("%+v", e)
+		}
+	}
+	end := func(commit bool) {
+		req := kmsg.NewPtrEndTxnRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = "T", producer.ProducerID, producer.ProducerEpoch, commit
+		got := transact[*kmsg.EndTxnResponse](t, cl, req)
+		if got.ErrorCode != 0 {
+			t.Fatalf("EndTxn: %d", got.ErrorCode)
+		}
+		if got.ProducerID >= 0 && got.Version >= 5 { // KIP-890
+			producer.ProducerID, producer.ProducerEpoch = got.ProducerID, got.ProducerEpoch
+		}
+		ended(commit)
+	}
+	want := func(what string, offset int64) {
+		t.Helper()
+		truth, err := kadm.NewClient(direct).FetchOffsets(t.Context(), "billing")
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			t.Fatal(err)
+		}
+		at := int64(-1)
+		if o, ok := truth.Lookup("orders", 0); ok {
+			at = o.At
+		}
+		known := int64(-2)
+		r.engine.View(rules.ByGroup, "billing", func(m rules.ModelState) {
+			known = m.(*state.Group).Partition(rules.TopicPartition{Topic: "orders"}).Committed
+		})
+		if at != offset || known != offset {
+			t.Errorf("%s: the coordinator has %d, warder %d, want %d", what, at, known, offset)
+		}
+	}
+	initialise()
+	add(5)
+	want("a transaction goes on", -1)
+	end(true)
+	want("it was committed", 5)
+	add(8)
+	end(false)
+	want("it was aborted", 5)
+	add(9)
+	initialise() // which aborts what is open
+	ended(false)
+	want("its producer was replaced", 5)
+	add(7)
+	end(true)
+	want("it goes on from there", 7)
+	r.engine.View(rules.ByGroup, "billing", func(m rules.ModelState) {
+		if moves := m.(*state.Group).Partition(rules.TopicPartition{Topic: "orders"}).Moves(); len(moves) != 0 {
+			t.Errorf("nothing went back: %v", moves)
+		}
+	})
 }

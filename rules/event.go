@@ -48,6 +48,7 @@ const (
 	KindMemberGone
 	KindCommitted
 	KindOffsetsFetched
+	KindOffsetsSettled
 	KindOffsetsDeleted
 	KindOffsetsListed
 	KindMemberFetched

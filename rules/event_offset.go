@@ -12,16 +12,18 @@ type PartitionOffset struct {
 }
 
 // Committed is the coordinator's answer to OffsetCommit, or to TxnOffsetCommit,
-// whose offsets count only when the transaction is committed. An administrator
-// who sets offsets commits with an empty member id and generation -1.
+// whose offsets count only when the transaction is committed, see OffsetsSettled. An
+// administrator who sets offsets commits with an empty member id and generation -1.
 type Committed struct {
 	At     time.Time
 	Client *Identity
 	Membership
 	Requested time.Time
 	Offsets   []PartitionOffset
-	// TransactionalID is empty outside a transaction.
-	TransactionalID string
+	// TransactionalID is empty outside a transaction. TransactionTimeout is
+	// transaction.timeout.ms, 0 when that was not heard.
+	TransactionalID    string
+	TransactionTimeout time.Duration
 }
 
 // Kind is KindCommitted.
@@ -32,6 +34,26 @@ func (e Committed) When() time.Time { return e.At }
 
 // Key knows ByGroup.
 func (e Committed) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// OffsetsSettled says that the transaction ended in which offsets of a group were
+// committed: they count from now on, or never did. The transaction of which that is not
+// heard is aborted by its coordinator when its timeout has passed.
+type OffsetsSettled struct {
+	At              time.Time
+	Client          *Identity
+	Group           string
+	TransactionalID string
+	Committed       bool
+}
+
+// Kind is KindOffsetsSettled.
+func (OffsetsSettled) Kind() Kind { return KindOffsetsSettled }
+
+// When is the time of the answer.
+func (e OffsetsSettled) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e OffsetsSettled) Key(k KeyKind) string { return groupKey(k, e.Group) }
 
 // OffsetsFetched is the coordinator's answer to OffsetFetch: where a group goes on
 // reading.

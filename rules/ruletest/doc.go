@@ -61,6 +61,7 @@
 //	c1 leaves g: consumer poll timeout has expired.
 //	c1 loses g                                (the connection to the coordinator)
 //	c1 commits offsets of g: orders/0=120
+//	c1 adds offsets to T: of g orders/0=120   (TxnOffsetCommit; they count when T is committed)
 //	admin sets g: orders/0-11=0               (offsets, for no member; partitions 0 to 11, as may stand wherever offsets do)
 //	admin forgets g: orders/0                 (OffsetDelete; DeleteGroups without partitions)
 //	c1 resumes g: orders/0=120 orders/1=-1    (OffsetFetch)

@@ -40,7 +40,28 @@ func (s *stage) initialise(c *client, words []string) {
 			At: s.now, Client: c.identity, TransactionalID: ev.TransactionalID,
 			ProducerID: ev.ProducerID, ProducerEpoch: ev.ProducerEpoch, Initialised: true,
 		})
+		s.settle(c, ev.TransactionalID, s.transactions.Began(ev.TransactionalID, ev.Timeout), false)
 	}
+}
+
+// settle tells groups what became of their offsets in a transaction.
+func (s *stage) settle(c *client, transactionalID string, groups []string, committed bool) {
+	for _, group := range groups {
+		s.emit(rules.OffsetsSettled{At: s.now, Client: c.identity, Group: group, TransactionalID: transactionalID, Committed: committed})
+	}
+}
+
+// addOffsets is `adds offsets to T: of G TOPIC/P=OFFSET …`: TxnOffsetCommit, answered.
+func (s *stage) addOffsets(c *client, words []string) {
+	s.t.Helper()
+	if len(words) < 5 || words[1] != "to" || words[3] != "of" {
+		s.t.Fatalf("want adds offsets to T: of GROUP TOPIC/P=OFFSET, have %q", words)
+	}
+	id, group := s.named(words[2:]), words[4]
+	s.emit(rules.Committed{
+		At: s.now, Client: c.identity, Membership: s.membership(c, group), Requested: s.now, Offsets: s.offsets(words[5:]),
+		TransactionalID: id, TransactionTimeout: s.transactions.Joined(id, group),
+	})
 }
 
 // fail is `fails T: 47 orders/3` for a Produce, `fails T: 90 EndTxn` for another

@@ -103,25 +103,26 @@ func names(archive *txtar.Archive, id string) bool {
 
 // stage is one run of one case.
 type stage struct {
-	t          *testing.T
-	archive    *txtar.Archive
-	form       form
-	engine     *engine.Engine
-	topics     *state.Topics
-	specs      []rules.Spec
-	logs       *state.Logs
-	groups     *state.Groups
-	configured string       // the section that is in force
-	seed       maphash.Seed // of what events carry as a hash
-	ids        map[string][16]byte
-	made       int             // topics that were given an id, those that are gone included
-	partitions map[string]int  // where it is not defaultPartitions
-	appeared   map[string]bool // topics that were told of as new
-	now        time.Time
-	clients    map[string]*client
-	rounds     map[string]round // by group
-	habits     []*habit
-	findings   strings.Builder
+	t            *testing.T
+	archive      *txtar.Archive
+	form         form
+	engine       *engine.Engine
+	topics       *state.Topics
+	specs        []rules.Spec
+	logs         *state.Logs
+	groups       *state.Groups
+	transactions *state.Transactions
+	configured   string       // the section that is in force
+	seed         maphash.Seed // of what events carry as a hash
+	ids          map[string][16]byte
+	made         int             // topics that were given an id, those that are gone included
+	partitions   map[string]int  // where it is not defaultPartitions
+	appeared     map[string]bool // topics that were told of as new
+	now          time.Time
+	clients      map[string]*client
+	rounds       map[string]round // by group
+	habits       []*habit
+	findings     strings.Builder
 }
 
 // client is one session.
@@ -176,6 +177,7 @@ func (s *stage) start() {
 	inspect.FetchRecords = "all"
 	s.logs = state.NewLogs(0)
 	s.groups = state.NewGroups(s.logs)
+	s.transactions = state.NewTransactions(0)
 	e, err := engine.New(engine.Options{
 		Cluster: "test", Specs: s.specs, Topics: s.topics, Models: []rules.Model{s.groups}, Sinks: []sink.Sink{s},
 		Inspect: inspect, Inline: true, Now: func() time.Time { return s.now },

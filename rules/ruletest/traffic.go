@@ -101,16 +101,22 @@ var verbs = map[string]func(*stage, *client, []string){
 		}
 		s.endTransaction(c, words, true)
 	},
-	"aborts":      func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
-	"asks":        (*stage).askTopic,
-	"lists":       (*stage).listTopic,
-	"creates":     (*stage).createTopic,
-	"deletes":     (*stage).deleteTopic,
-	"alters":      (*stage).alterTopic,
-	"subscribes":  (*stage).subscribe,
-	"reads":       (*stage).readTopic,
-	"saw":         (*stage).sawPartitions,
-	"adds":        (*stage).addPartitions,
+	"aborts":     func(s *stage, c *client, words []string) { s.endTransaction(c, words, false) },
+	"asks":       (*stage).askTopic,
+	"lists":      (*stage).listTopic,
+	"creates":    (*stage).createTopic,
+	"deletes":    (*stage).deleteTopic,
+	"alters":     (*stage).alterTopic,
+	"subscribes": (*stage).subscribe,
+	"reads":      (*stage).readTopic,
+	"saw":        (*stage).sawPartitions,
+	"adds": func(s *stage, c *client, words []string) {
+		if len(words) > 0 && words[0] == "offsets" {
+			s.addOffsets(c, words)
+			return
+		}
+		s.addPartitions(c, words)
+	},
 	"fetches":     (*stage).fetch,
 	"polls":       (*stage).poll,
 	"joining":     (*stage).askToJoin,
@@ -253,6 +259,7 @@ func (s *stage) endTransaction(c *client, words []string, commit bool) {
 		s.must(err)
 	}
 	s.emit(ev)
+	s.settle(c, ev.TransactionalID, s.transactions.Ended(ev.TransactionalID), commit)
 }
 
 // emit tells whoever wants to know, as the proxy does.

@@ -73,7 +73,7 @@ func (*Groups) Kinds() []rules.Kind {
 	return []rules.Kind{
 		rules.KindJoinRequested, rules.KindJoined, rules.KindSynced, rules.KindHeartbeat, rules.KindLeft,
 		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
-		rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
+		rules.KindOffsetsSettled, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
 		rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets,
 	}
 }
@@ -162,24 +162,26 @@ type Group struct {
 	// logs. Who judges many of them does it in the tick with the same time.
 	Refreshed time.Time
 
-	ticked     time.Time
-	awaited    bool   // it had members before warder was started anew, and none was heard yet
-	typeBefore string // Type before that
-	logs       *Logs
-	all, again *sharedRoom
-	groups     *atomic.Int64 // how many there are
-	members    map[string]*Member
-	joining    map[joiningKeyed]joining // those that are no members yet
-	announced  map[string]bool          // member ids that the leader was told of
-	partitions map[rules.TopicPartition]*GroupPartition
-	order      []*GroupPartition // all of them, by topic and number unless unsorted
-	unsorted   bool
-	moves      []PartitionMove                    // the last keptGroupMoves
-	moved      uint64                             // all there ever were
-	freed      map[rules.TopicPartition]time.Time // taken from a cooperative member, and nobody has it yet
-	rebalances []*Rebalance                       // oldest first; at most keptRebalances, the last may be open
-	departures []*Departure                       // oldest first; at most keptDepartures
-	rebalanced [NumCauses]uint64
+	ticked       time.Time
+	awaited      bool   // it had members before warder was started anew, and none was heard yet
+	typeBefore   string // Type before that
+	logs         *Logs
+	all, again   *sharedRoom
+	groups       *atomic.Int64 // how many there are
+	members      map[string]*Member
+	joining      map[joiningKeyed]joining // those that are no members yet
+	announced    map[string]bool          // member ids that the leader was told of
+	partitions   map[rules.TopicPartition]*GroupPartition
+	order        []*GroupPartition // all of them, by topic and number unless unsorted
+	unsorted     bool
+	pending      map[string]*pendingOffsets         // by transactional id
+	pendingCount int                                // offsets in them
+	moves        []PartitionMove                    // the last keptGroupMoves
+	moved        uint64                             // all there ever were
+	freed        map[rules.TopicPartition]time.Time // taken from a cooperative member, and nobody has it yet
+	rebalances   []*Rebalance                       // oldest first; at most keptRebalances, the last may be open
+	departures   []*Departure                       // oldest first; at most keptDepartures
+	rebalanced   [NumCauses]uint64
 }
 
 // Apply takes in an event.
@@ -207,6 +209,8 @@ func (g *Group) Apply(ev rules.Event) {
 		g.committed(&ev)
 	case rules.OffsetsFetched:
 		g.offsetsFetched(&ev)
+	case rules.OffsetsSettled:
+		g.offsetsSettled(&ev)
 	case rules.OffsetsDeleted:
 		g.offsetsDeleted(&ev)
 	case rules.OffsetsListed:
@@ -223,6 +227,7 @@ func (g *Group) Apply(ev rules.Event) {
 		g.shareOffsets(&ev)
 	case rules.Gap:
 		g.Lost = now
+		g.forgetAllPending()
 	}
 }
 
@@ -237,6 +242,7 @@ func (g *Group) Tick(now time.Time) (alive bool) {
 	g.decideLeft(now)
 	g.closeStale(now)
 	g.giveUpAwaited(now)
+	g.expirePending(now)
 	g.refresh(now)
 	return now.Sub(g.LastEvent) < groupIdle
 }

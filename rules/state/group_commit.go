@@ -144,11 +144,18 @@ func (g *Group) committed(ev *rules.Committed) {
 		if p == nil {
 			continue
 		}
-		rose = g.commit(p, o.Offset, ev) || rose
+		if ev.TransactionalID != "" {
+			rose = g.pend(p, o.Offset, ev) || rose
+		} else {
+			rose = g.commit(p, o.Offset, ev) || rose
+		}
 	}
-	if m != nil && accepted {
+	if m == nil || !accepted {
+		return
+	}
+	m.showsPoll(ev.At, false, rose)
+	if ev.TransactionalID == "" { // the coordinator takes TxnOffsetCommit for no sign of life
 		m.lives(ev.Requested)
-		m.showsPoll(ev.At, false, rose)
 	}
 }
 
@@ -161,7 +168,7 @@ func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (ro
 		g.judgeCommit(p, offset, ev)
 	}
 	p.Committed, p.CommittedAt, p.KnownAt, p.Forgotten = offset, ev.At, ev.At, time.Time{}
-	p.generation, p.inTxn, p.lost = ev.Generation, ev.TransactionalID != "", lostPlace{}
+	p.generation, p.lost = ev.Generation, lostPlace{}
 	if rose {
 		p.RoseAt, p.Abandoned = ev.At, 0
 	}
@@ -178,12 +185,12 @@ func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (ro
 // judgeCommit recognises a commit that is no step forward.
 func (g *Group) judgeCommit(p *GroupPartition, offset int64, ev *rules.Committed) {
 	before := p.Committed
-	outside := ev.MemberID == "" && ev.Generation < 0 && g.Type != "" // simple consumers commit so as well
+	// Simple consumers commit so as well, and producers before KIP-447.
+	outside := ev.MemberID == "" && ev.Generation < 0 && g.Type != "" && ev.TransactionalID == ""
 	switch {
 	case outside:
 		g.move(p, Move{Kind: SetByAdmin, At: ev.At, From: before, To: offset, Client: ev.Client})
 	case !p.resetAt.IsZero() && !p.resetAt.Before(p.CommittedAt): // it was told as a reset
-	case offset < before && p.inTxn: // the transaction with the last commit may have been aborted
 	case offset < before-1:
 		g.move(p, Move{Kind: Rewound, At: ev.At, From: before, To: offset, Client: ev.Client, Handover: ev.Generation != p.generation, Pace: p.window.pace()})
 	case p.Position >= 0 && offset > max(p.Position, before)+skipTolerance:
@@ -230,7 +237,7 @@ func (g *Group) resume(p *GroupPartition, offset int64, ev *rules.OffsetsFetched
 		return
 	case offset < 0:
 		return
-	case p.Committed >= 0 && offset < p.Committed-1 && !p.inTxn:
+	case p.Committed >= 0 && offset < p.Committed-1:
 		g.move(p, Move{Kind: SetByAdmin, At: ev.At, From: p.Committed, To: offset})
 	}
 	p.Committed, p.KnownAt, p.Forgotten = offset, ev.At, time.Time{}

@@ -46,7 +46,6 @@ type GroupPartition struct {
 	past       pastEnds
 	moves      []Move
 	generation int32        // of the last commit; -1 when it had none or is not known
-	inTxn      bool         // the last commit was part of a transaction, which may be aborted
 	ahead      *commitAhead // nil when none is
 	listed     *listed      // nil when nobody has asked
 	lost       lostPlace
