@@ -39,42 +39,50 @@ func (s *session) name(topic string, id [16]byte) string {
 }
 
 func onCommitted(s *session, ex *exchange, asked *kmsg.OffsetCommitRequest, got *kmsg.OffsetCommitResponse) {
-	ev := rules.Committed{
+	s.emit(rules.Committed{
 		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt,
 		Membership: rules.Membership{Group: asked.Group, MemberID: asked.MemberID, InstanceID: text(asked.InstanceID), Generation: asked.Generation},
-	}
-	for i := range asked.Topics {
-		t := &asked.Topics[i]
-		name := s.name(t.Topic, t.TopicID)
-		for j := range t.Partitions {
-			if name == "" || i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) { // the coordinator answers in order
-				continue
-			}
-			p := &t.Partitions[j]
-			ev.Offsets = append(ev.Offsets, offsetOf(name, p.Partition, p.Offset, got.Topics[i].Partitions[j].ErrorCode))
-		}
-	}
-	s.emit(ev)
+		Offsets: commits(s, asked.Topics, got.Topics,
+			func(t *kmsg.OffsetCommitRequestTopic, a *kmsg.OffsetCommitResponseTopic) (string, [16]byte, []kmsg.OffsetCommitRequestTopicPartition, []kmsg.OffsetCommitResponseTopicPartition) {
+				return t.Topic, t.TopicID, t.Partitions, a.Partitions
+			},
+			func(p *kmsg.OffsetCommitRequestTopicPartition, a *kmsg.OffsetCommitResponseTopicPartition) (int32, int64, int16) {
+				return p.Partition, p.Offset, a.ErrorCode
+			}),
+	})
 }
 
 func onTxnCommitted(s *session, ex *exchange, asked *kmsg.TxnOffsetCommitRequest, got *kmsg.TxnOffsetCommitResponse) {
-	ev := rules.Committed{
+	s.emit(rules.Committed{
 		At: s.out.readAt, Client: s.identity.Load(), Requested: ex.readAt,
 		TransactionalID: asked.TransactionalID, TransactionTimeout: s.srv.transactions.Joined(asked.TransactionalID, asked.Group),
 		Membership: rules.Membership{Group: asked.Group, MemberID: asked.MemberID, InstanceID: text(asked.InstanceID), Generation: asked.Generation},
-	}
-	for i := range asked.Topics {
-		t := &asked.Topics[i]
-		name := s.name(t.Topic, t.TopicID)
-		for j := range t.Partitions {
-			if name == "" || i >= len(got.Topics) || j >= len(got.Topics[i].Partitions) {
-				continue
-			}
-			p := &t.Partitions[j]
-			ev.Offsets = append(ev.Offsets, offsetOf(name, p.Partition, p.Offset, got.Topics[i].Partitions[j].ErrorCode))
+		Offsets: commits(s, asked.Topics, got.Topics,
+			func(t *kmsg.TxnOffsetCommitRequestTopic, a *kmsg.TxnOffsetCommitResponseTopic) (string, [16]byte, []kmsg.TxnOffsetCommitRequestTopicPartition, []kmsg.TxnOffsetCommitResponseTopicPartition) {
+				return t.Topic, t.TopicID, t.Partitions, a.Partitions
+			},
+			func(p *kmsg.TxnOffsetCommitRequestTopicPartition, a *kmsg.TxnOffsetCommitResponseTopicPartition) (int32, int64, int16) {
+				return p.Partition, p.Offset, a.ErrorCode
+			}),
+	})
+}
+
+// commits pairs what was asked with what was answered, which the coordinator does in the same order. OffsetCommit and
+// TxnOffsetCommit say it in types of their own, which topic and offset take apart.
+func commits[Q, P, A, R any](s *session, asked []Q, got []A,
+	topic func(*Q, *A) (name string, id [16]byte, asked []P, got []R), offset func(*P, *R) (partition int32, offset int64, code int16),
+) (list []rules.PartitionOffset) {
+	for i := range min(len(asked), len(got)) {
+		name, id, asked, got := topic(&asked[i], &got[i])
+		if name = s.name(name, id); name == "" {
+			continue
+		}
+		for j := range min(len(asked), len(got)) {
+			partition, at, code := offset(&asked[j], &got[j])
+			list = append(list, offsetOf(name, partition, at, code))
 		}
 	}
-	s.emit(ev)
+	return list
 }
 
 func offsetOf(topic string, partition int32, offset int64, code int16) rules.PartitionOffset {
