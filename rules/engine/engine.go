@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ type Engine struct {
 
 	// ending
 	stopShards, stopFold context.CancelFunc
-	shardsDone, foldDone sync.WaitGroup
+	foldDone             sync.WaitGroup
 }
 
 // New starts an engine in which every rule has its default action. Close ends
@@ -118,9 +119,11 @@ func (e *Engine) start(o Options) {
 	for range o.Limits.Shards {
 		s := newShard(e, o.Limits.Queue, o.Limits.States)
 		e.shards = append(e.shards, s)
-		if !e.inline {
-			e.shardsDone.Go(func() { s.run(shards) })
+		if e.inline {
+			close(s.done)
+			continue
 		}
+		go s.run(shards)
 	}
 	if !e.inline {
 		e.foldDone.Go(func() { e.fold(fold) })
@@ -294,17 +297,24 @@ func (e *Engine) Stores() []StoreSize {
 	return sizes
 }
 
-// Close serves what is queued and ends all goroutines; when ctx is done first,
-// what sinks have not written yet is dropped. Sessions must have ended.
+// Close serves what is queued and ends all goroutines. When ctx is done first, what
+// sinks have not written yet is dropped, and a shard whose rule does not come back is
+// left behind with its queue. Sessions must have ended.
 func (e *Engine) Close(ctx context.Context) error {
 	e.stopShards()
-	e.shardsDone.Wait()
+	var errs []error
+	for i, s := range e.shards {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("shard %d: a rule does not come back: %w", i, ctx.Err()))
+		}
+	}
 	e.stopFold()
 	e.foldDone.Wait()
 	if e.inline {
 		e.folder.flush(e.now())
 	}
-	var errs []error
 	for _, s := range e.sinks {
 		errs = append(errs, s.Close(ctx))
 	}

@@ -16,7 +16,8 @@ type shard struct {
 	// set at construction
 	engine *Engine
 	queue  chan envelope
-	limit  int // keys for each rule
+	done   chan struct{} // closed when run has ended
+	limit  int           // keys for each rule
 
 	lost atomic.Int64 // events dropped since the last Gap
 
@@ -55,7 +56,7 @@ type keyed struct {
 }
 
 func newShard(e *Engine, queue, limit int) *shard {
-	s := &shard{engine: e, queue: make(chan envelope, queue), limit: limit, states: map[stateID]watchStates{}}
+	s := &shard{engine: e, queue: make(chan envelope, queue), done: make(chan struct{}), limit: limit, states: map[stateID]watchStates{}}
 	for by, m := range e.models {
 		if m != nil {
 			s.models[by] = state.NewLRU[string, rules.ModelState](limit)
@@ -80,6 +81,7 @@ func (s *shard) put(env envelope) {
 
 // run serves the queue until ctx is done, and then what is left in it.
 func (s *shard) run(ctx context.Context) {
+	defer close(s.done)
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
