@@ -11,9 +11,10 @@ import (
 // members of an eager group stop, and what was not committed is processed twice; a
 // single one is nobody's concern and is not reported.
 //
-// The model remembers the last 64 rebalances and departures of a group; of its own the
-// rule keeps what it told of the group and of at most as many instance ids as there
-// are departures, about 10 KiB for a group in a storm.
+// The model remembers the last 64 rebalances and departures of a group, and of very
+// many groups fewer; of its own the rule keeps what it told of the group and of at
+// most as many instance ids as there are departures, about 10 KiB for a group in a
+// storm.
 type rebalanceStorm struct{ rebalanceStormKnobs }
 
 // rebalanceStormKnobs are the keys below `rules.rebalance-storm` that only it

@@ -13,7 +13,6 @@ import (
 // the rebalances and departures that are kept 40 KiB.
 const (
 	maxGroupMembers = 10_000
-	keptRebalances  = 64
 	// groupIdle drops a group of which nothing was heard for so long. It is as
 	// long as commits are worth remembering: offsets.retention.minutes is seven
 	// days by default, and what was lost is told after it.
@@ -40,6 +39,20 @@ type sharedRoom struct {
 	limit   int64
 	taken   atomic.Int64
 	refused atomic.Uint64
+}
+
+// Rebalances, and departures, that are remembered: mostStories of each group. Of so
+// many groups that all together would be more than keptStories it is fewer, and never
+// less than leastStories.
+const (
+	mostStories  = 64
+	leastStories = 8
+	keptStories  = 100_000
+)
+
+// stories is how many rebalances, and departures, of the group are remembered.
+func (g *Group) stories() int {
+	return int(min(max(keptStories/max(g.groups.Load(), 1), leastStories), mostStories))
 }
 
 // take takes room for one, and says whether there was any.
@@ -176,11 +189,11 @@ type Group struct {
 	unsorted     bool
 	pending      map[string]*pendingOffsets         // by transactional id
 	pendingCount int                                // offsets in them
-	moves        []PartitionMove                    // the last keptGroupMoves
+	moves        []PartitionMove                    // the last movesKept
 	moved        uint64                             // all there ever were
 	freed        map[rules.TopicPartition]time.Time // taken from a cooperative member, and nobody has it yet
-	rebalances   []*Rebalance                       // oldest first; at most keptRebalances, the last may be open
-	departures   []*Departure                       // oldest first; at most keptDepartures
+	rebalances   []*Rebalance                       // oldest first; at most stories, the last may be open
+	departures   []*Departure                       // oldest first; at most stories
 	rebalanced   [NumCauses]uint64
 }
 

@@ -19,11 +19,7 @@ const (
 	Fenced                   // another process took its group.instance.id
 )
 
-// keptDepartures is how many departures of a group are remembered; one takes about
-// 350 bytes.
-const keptDepartures = 64
-
-// Departure is a member that ceased to be one.
+// Departure is a member that ceased to be one; one takes about 350 bytes.
 type Departure struct {
 	MemberID, InstanceID string
 	Client               *rules.Identity
@@ -95,9 +91,8 @@ func (g *Group) departs(m *Member, how How, at time.Time) *Departure {
 }
 
 func (g *Group) keep(d *Departure) {
-	if len(g.departures) == keptDepartures {
-		copy(g.departures, g.departures[1:])
-		g.departures = g.departures[:keptDepartures-1]
+	for len(g.departures) >= g.stories() {
+		g.departures = slices.Delete(g.departures, 0, 1)
 	}
 	g.departures = append(g.departures, d)
 }

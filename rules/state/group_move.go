@@ -8,9 +8,10 @@ import (
 
 const (
 	keptMoves = 8 // of a partition
-	// keptGroupMoves bounds what rules that look once a second can still see of
-	// a group; a move takes about 120 bytes.
-	keptGroupMoves = 4096
+	// What rules that look once a second can still see of a group is bounded: a
+	// move takes about 120 bytes.
+	leastGroupMoves = 16
+	mostGroupMoves  = 4096
 	// resetPatience is how soon after ListOffsets it is seen where a consumer went
 	// on: when it fetches for the second time. At the end of a log the first Fetch
 	// waits for records, with franz-go and kafkajs five seconds by default.
@@ -113,6 +114,12 @@ func (g *Group) MovesSince(seen uint64) (list []PartitionMove, all uint64) {
 	return g.moves[uint64(len(g.moves))-news:], g.moved
 }
 
+// movesKept is how many moves of the group are remembered: as many as all of its
+// partitions remember, if that is not too many.
+func (g *Group) movesKept() int {
+	return min(max(keptMoves*len(g.partitions), leastGroupMoves), mostGroupMoves)
+}
+
 func (g *Group) move(p *GroupPartition, m Move) {
 	m.LogStart = g.endsNow(p).LogStartOffset
 	if len(p.moves) == keptMoves {
@@ -120,8 +127,8 @@ func (g *Group) move(p *GroupPartition, m Move) {
 		p.moves = p.moves[:keptMoves-1]
 	}
 	p.moves = append(p.moves, m)
-	if len(g.moves) == keptGroupMoves {
-		g.moves = append(g.moves[:0], g.moves[keptGroupMoves/2:]...)
+	if most := g.movesKept(); len(g.moves) >= most {
+		g.moves = append(g.moves[:0], g.moves[len(g.moves)-most/2:]...)
 	}
 	g.moves = append(g.moves, PartitionMove{p.TopicPartition, m})
 	g.moved++

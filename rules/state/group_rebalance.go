@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -138,10 +139,9 @@ func (g *Group) round(at time.Time) (r *Rebalance, begins bool) {
 		}
 		before.synced = nil
 	}
-	if len(g.rebalances) == keptRebalances {
+	for len(g.rebalances) >= g.stories() {
 		g.count(g.rebalances[0])
-		copy(g.rebalances, g.rebalances[1:])
-		g.rebalances = g.rebalances[:keptRebalances-1]
+		g.rebalances = slices.Delete(g.rebalances, 0, 1)
 	}
 	g.rebalances = append(g.rebalances, r)
 	g.expired(r)

@@ -229,7 +229,7 @@ func TestSavedStoriesAreShared(t *testing.T) {
 	}
 	make1000()
 	for i := range int64(100) {
-		first.Apply(rules.Committed{At: at, Client: javaClient, Membership: rules.Membership{Generation: 1}, Offsets: []rules.PartitionOffset{{TopicPartition: orders(0), Offset: 1000 - 10*i}}})
+		first.Apply(rules.Committed{At: at, Client: javaClient, Membership: rules.Membership{Generation: 1}, Offsets: []rules.PartitionOffset{{TopicPartition: orders(int32(i % 10)), Offset: 1000 - 10*i}}})
 	}
 	if n := len(first.Save().Moves); n != 20 {
 		t.Errorf("%d moves in one of 1,000 groups", n)
