@@ -53,6 +53,7 @@ func onFetch(s *session, rq *request) error {
 	if err := s.forward(rq, ex); err != nil {
 		return err
 	}
+	s.tellAbandoned(reads, at, wanted)
 	s.tellReads(reads, at, wanted)
 	return nil
 }

@@ -357,6 +357,26 @@ func TestProgressOfReaders(t *testing.T) {
 	}
 }
 
+// A client that seeks back again and again begins a new session with each Fetch, and its progress shows all the same.
+func TestProgressOfReadersThatBeginAnew(t *testing.T) {
+	f := &reading{}
+	r := newRigWith(t, []rules.Spec{f.spec(0, watching...)}, nil)
+	r.topics.Learn("orders", topicID("orders"), 12)
+	resp, id := passing(13, false), int32(0)
+	r.answerWith(protocol.Fetch, func(int16) kmsg.Response {
+		id++
+		resp.SessionID = id
+		return resp
+	})
+	c := r.dial()
+	for range 2 {
+		c.Do(fetchRequest(13, 0, 0, "orders/3@100"))
+	}
+	if ev := f.progress(t, "orders"); len(ev.Partitions) != 1 || ev.Partitions[0].FetchOffset != 100 || ev.Partitions[0].Bytes == 0 {
+		t.Errorf("%+v", ev)
+	}
+}
+
 // fetchSessions makes the broker give every full request a session and know no
 // other, as brokers do.
 func fetchSessions(r *rig) {

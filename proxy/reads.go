@@ -136,6 +136,19 @@ func (s *session) tellReads(reads *state.FetchSession, at time.Time, wanted stat
 	}
 }
 
+// tellAbandoned tells what the last answer said when the client begins a new fetch
+// session with every Fetch, as franz-go does after each seek: nobody asks by the old
+// one again. One a second is told, as of every session.
+func (s *session) tellAbandoned(now *state.FetchSession, at time.Time, wanted state.FetchNews) {
+	before := s.reading
+	s.reading = now
+	if before == nil || before == now || at.Sub(s.abandoned) < rules.FetchedEvery {
+		return
+	}
+	s.abandoned = at
+	s.tellReads(before, at, wanted)
+}
+
 // tellPolled tells the group of the member that reads that it does.
 func (s *session) tellPolled(reads *state.FetchSession, at time.Time) {
 	p, due := reads.Polled(at)

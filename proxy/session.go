@@ -51,8 +51,10 @@ type session struct {
 	hadRefusal   bool // a batch of this session was refused: out of order sequences may follow
 	subscribed   subscriptions
 
-	readCommitted bool      // the isolation level of the last Fetch
-	sharePolled   time.Time // when it was last told that a member of a share group fetches
+	readCommitted bool                // the isolation level of the last Fetch
+	sharePolled   time.Time           // when it was last told that a member of a share group fetches
+	reading       *state.FetchSession // by which the client read last, see tellAbandoned
+	abandoned     time.Time           // when one was told of that it has left for another
 
 	// owned by the response loop
 	response answer
