@@ -46,7 +46,35 @@ func idText(memberID, instanceID string) string {
 	if instanceID != "" {
 		return rules.Excerpt(instanceID, 80)
 	}
+	if name, ok := withoutUUID(memberID); ok {
+		return rules.Excerpt(name, 80) + "…"
+	}
 	return rules.Excerpt(memberID, 80)
+}
+
+// withoutUUID shortens a member id that a coordinator has made, of client.id and a
+// UUID (GroupMetadata.generateMemberId): people tell members apart by the beginning
+// of that. The subject of a finding has all of it.
+func withoutUUID(memberID string) (name string, ok bool) {
+	const whole, bare, kept = 36, 32, 4 // with its hyphens, and without
+	for _, length := range []int{whole, bare} {
+		at := len(memberID) - length
+		if at > 0 && memberID[at-1] == '-' && strings.Trim(memberID[at:], "0123456789abcdef-") == "" {
+			return memberID[:at+kept], true
+		}
+	}
+	return memberID, false
+}
+
+// alone says that a group had no other member at a time than one whose max.poll.interval.ms
+// was heard when it joined, so that nobody could take its partitions.
+func alone(g *state.Group, memberID string, heard time.Duration, at time.Time) bool {
+	if heard == 0 || g.Partial() || g.Protocol != state.ClassicProtocol {
+		return false // there may be others that do not show here
+	}
+	others := false
+	g.EachMember(func(m *state.Member) { others = others || m.ID != memberID && !m.Joined.After(at) })
+	return !others
 }
 
 // short writes a duration for people: in whole seconds from ten on, else in

@@ -73,6 +73,9 @@ func gapSummary(g *state.Group, m *gap) string {
 	switch {
 	case !g.Protocol.Exclusive():
 		return sharedGapSummary(m, name, group)
+	case m.level == overdue && alone(g, m.ID, m.RebalanceTimeout, m.now):
+		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, and nobody reads its %s until a member joins",
+			name, group, short(m.silent()), sessionText(m), short(m.SessionTimeout), partitions)
 	case m.level == overdue:
 		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, the group rebalances, and others read its %s again from the last commit",
 			name, group, short(m.silent()), sessionText(m), short(m.SessionTimeout), partitions)
@@ -202,11 +205,14 @@ func goneReport(g *state.Group, id string, s *silence) rules.Report {
 		if !d.Told {
 			verb = "must have been"
 		}
-		went := "its " + many(d.Partitions, "partition")
-		if !g.Protocol.Exclusive() {
-			out.Severity, went = rules.Warning, "what it had in hand"
+		went := "its " + many(d.Partitions, "partition") + " went to others"
+		switch {
+		case !g.Protocol.Exclusive():
+			out.Severity, went = rules.Warning, "what it had in hand went to others"
+		case alone(g, id, d.RebalanceTimeout, d.At):
+			went = "there was nobody else to read its " + many(d.Partitions, "partition")
 		}
-		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; %s went to others", s.name, verb, group,
+		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; %s", s.name, verb, group,
 			short(max(s.longest, d.At.Sub(d.LastAlive))), went)
 		out.Evidence = rules.Evidence{{Name: "confirmed", Value: d.Told}}
 	case d.How == state.Fenced:

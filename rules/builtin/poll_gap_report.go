@@ -85,7 +85,7 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 	library, worked := d.Client.Library(), d.At.Sub(d.LastProgress)
 	out := rules.Report{
 		Severity: rules.Critical, Subject: s.subject, OwnSubject: true, News: true,
-		Advice: pollSettings(library, worked, d.RebalanceTimeout),
+		Advice: pollSettings(library, 0, 0), // how long the work takes is known when it is done
 		Evidence: rules.Evidence{
 			{Name: "kind", Value: "confirmed"},
 			{Name: "without_poll_ms", Value: worked.Milliseconds()},
@@ -100,6 +100,10 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 		rules.Fact{Name: "behind", Value: d.Behind}, rules.Fact{Name: "partitions", Value: d.Partitions},
 		rules.Fact{Name: "library", Value: library.String()})
 	partitions, group := many(d.Partitions, "partition"), groupText(g)
+	takers := "others get its " + partitions
+	if alone(g, d.MemberID, d.RebalanceTimeout, d.At) {
+		takers = "nobody else is there to read its " + partitions
+	}
 	switch {
 	case d.How == state.Expired:
 		out.Evidence[0].Value = "inferred"
@@ -112,11 +116,11 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 			s.name, group, short(worked), limit, partitions)
 	case d.Inferred:
 		out.Evidence[0].Value = "inferred"
-		out.Summary = fmt.Sprintf("member %s of group %s left after %s without a poll, as its library does at %s, and kept its connection: others get its %s, and what it has not committed is processed again",
-			s.name, group, short(worked), limit, partitions)
+		out.Summary = fmt.Sprintf("member %s of group %s left after %s without a poll, as its library does at %s, and kept its connection: %s, and what it has not committed is processed again",
+			s.name, group, short(worked), limit, takers)
 	default:
-		out.Summary = fmt.Sprintf("member %s of group %s left because its application did not poll within %s: others get its %s, and what it has not committed is processed again",
-			s.name, group, limit, partitions)
+		out.Summary = fmt.Sprintf("member %s of group %s left because its application did not poll within %s: %s, and what it has not committed is processed again",
+			s.name, group, limit, takers)
 	}
 	return out
 }

@@ -58,14 +58,10 @@ func pollAdvice(g *state.Group) string {
 	var took, limit time.Duration
 	library := libraryOf(g)
 	for _, d := range g.Departures() {
-		if d.Cause != state.CausePollTimeout {
-			continue
+		if d.Cause != state.CausePollTimeout || d.Returned.IsZero() {
+			continue // what goes on is not measured
 		}
-		worked := d.At.Sub(d.LastProgress)
-		if !d.Returned.IsZero() {
-			worked = d.Returned.Sub(d.LastProgress)
-		}
-		if worked > took {
+		if worked := d.Returned.Sub(d.LastProgress); worked > took {
 			took, limit, library = worked, d.RebalanceTimeout, d.Client.Library()
 		}
 	}
