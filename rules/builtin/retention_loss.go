@@ -200,9 +200,12 @@ func (r *retentionLoss) tell(w *rules.Watch, g *state.Group, s *losingGroup, d *
 	if d.level <= t.level && !grown && (d.level == lost || w.Now.Sub(t.toldAt) < offsetRepeat) {
 		return
 	}
+	happened := d.level == lost && t.level < lost // and is no danger any more
 	t.level, t.toldAt, t.subject = max(d.level, t.level), w.Now, d.subject(g)
 	t.lost = max(t.lost, d.records)
-	w.Report(r.report(g, t, d, w.Now))
+	out := r.report(g, t, d, w.Now)
+	out.News = happened
+	w.Report(out)
 }
 
 // calm ends what was told when the topic has been safe for a while.
@@ -233,11 +236,15 @@ func (r *retentionLoss) tellMove(w *rules.Watch, g *state.Group, s *losingGroup,
 	if m.kind == state.LostToRetention && t.level == lost && m.records <= t.lost {
 		return
 	}
+	happened := t.level < lost
 	t.level, t.toldAt, t.quiet, t.subject = lost, w.Now, time.Time{}, m.subject(g)
+	out := rules.Report{}
 	if t.cut = m.kind == state.Truncated; t.cut {
-		w.Report(truncated(g, m))
-		return
+		out = truncated(g, m)
+	} else {
+		t.lost = max(t.lost, m.records)
+		out = lostBefore(g, m)
 	}
-	t.lost = max(t.lost, m.records)
-	w.Report(lostBefore(g, m))
+	out.News = happened
+	w.Report(out)
 }
