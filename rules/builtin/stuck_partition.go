@@ -38,7 +38,7 @@ type stuckKnobs struct {
 	EmptyAfter time.Duration `yaml:"empty_after" min:"1s" max:"30d"`
 	// How long a record may wait without any commit while too few commits are
 	// known to judge by.
-	LearningAfter time.Duration `yaml:"learning_after" min:"1m" max:"7d"`
+	LearningAfter time.Duration `yaml:"learning_after" min:"1s" max:"7d"`
 	// When so many percent of a group's partitions that lag, and at least four,
 	// are stuck, the group is reported and not each of them.
 	GroupPercent int `yaml:"group_percent" min:"1" max:"100"`
