@@ -139,11 +139,14 @@ func (g *Group) move(p *GroupPartition, m Move) {
 	}
 }
 
-// listed is where a member was sent that asked where the log begins or ends.
+// listed is where a member was sent that asked where the log begins or ends, and the
+// place that the group had then: what is read may be told after the next commit.
 type listed struct {
 	at                time.Time
 	memberID          string
 	timestamp, offset int64
+	committed         int64
+	lost              lostPlace
 	before            *listed // the answer before, if any: sarama asks for both ends
 }
 
@@ -158,8 +161,8 @@ func (g *Group) offsetsListed(ev *rules.OffsetsListed) {
 		if before != nil {
 			before.before = nil
 		}
-		p.listed = &listed{ev.At, ev.MemberID, ev.Timestamp, ev.Offset, before}
 		g.explain(p, ev)
+		p.listed = &listed{ev.At, ev.MemberID, ev.Timestamp, ev.Offset, p.Committed, p.lost, before}
 	}
 }
 
@@ -230,7 +233,7 @@ func (g *Group) reset(p *GroupPartition, ev *rules.MemberFetched) {
 	}
 	p.listed = nil
 	hadPlace := p.Position >= 0 && !p.losing(ev.At)
-	if hadPlace || ev.FetchOffset == p.Committed && p.Forgotten.IsZero() {
+	if hadPlace || p.Forgotten.IsZero() && (ev.FetchOffset == p.Committed || ev.FetchOffset == l.committed) {
 		return
 	}
 	from := ev.FetchOffset
@@ -270,7 +273,7 @@ func (l *listed) sent(memberID string, offset int64, now time.Time) *listed {
 }
 
 func (g *Group) resetTo(p *GroupPartition, l *listed, client *rules.Identity, at time.Time) {
-	m := Move{At: at, From: p.Committed, To: l.offset, Client: client, Cause: p.lost.why}
+	m := Move{At: at, From: l.committed, To: l.offset, Client: client, Cause: l.lost.why}
 	switch {
 	case l.timestamp == rules.LatestTimestamp:
 		m.Kind = ResetToLatest

@@ -191,6 +191,14 @@ func TestMoves(t *testing.T) {
 			list(s, rules.LatestTimestamp, 300)
 			s.fetch("m2", 0, 300, 0, 0)
 		}, ""},
+		"lost its place, and committed before its Fetch was told": {func(s *groupStory) {
+			s.wait(6 * time.Second)
+			known(s, 20, 300)
+			resumes(s, -1)
+			list(s, rules.EarliestTimestamp, 20)
+			s.commit("m1", 0, 320)
+			s.fetch("m1", 0, 20, 10, 0)
+		}, "expired 100→100 (0) reset-earliest 100→20 (-80) after expired "},
 		"out of range, then latest": {func(s *groupStory) {
 			s.wait(time.Second)
 			s.fetch("m1", 0, 100, 10, 0)
