@@ -25,7 +25,7 @@ build: ## bin/warder, one static binary
 
 .PHONY: demo
 demo: build ## warder at work on an embedded broker, without a Kafka
-	$(BIN) demo --duration $(or $(DURATION),20s)
+	$(BIN) demo --duration $(or $(DURATION),25s)
 
 .PHONY: test
 test: build ## all tests that need only Go

@@ -41,7 +41,7 @@ func runDemo(ctx context.Context, o demoOptions) error {
 func playDemo(ctx context.Context, o demoOptions, play demoPlay) (err error) {
 	began := time.Now()
 	whole := context.WithoutCancel(ctx) // what has begun is ended in order, also after Ctrl-C
-	cluster, err := embedded.Start(ctx, embedded.Options{Brokers: 3, Topics: demoTopics(play.scenes)})
+	cluster, err := embedded.Start(ctx, embedded.Options{Brokers: 3, Topics: demoTopics(play.scenes), Config: demoBrokers})
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func playDemo(ctx context.Context, o demoOptions, play demoPlay) (err error) {
 	defer func() { err = errors.Join(err, w.stop()) }()
 	d := &demo{
 		opts: o, how: play, warder: w, print: &demoPrinter{out: o.stdout, colour: o.colour},
-		stage: &demoStage{shop: &demoShop{bootstrap: w.bootstrap}, cluster: cluster, found: w.found},
+		stage: &demoStage{shop: &demoShop{bootstrap: w.bootstrap}, cluster: cluster, admin: w.admin, found: w.found},
 	}
 	for _, act := range demoActs(play.scenes) {
 		d.outcomes = append(d.outcomes, &demoOutcome{act: act})
@@ -80,6 +80,7 @@ func (d *demo) run(ctx context.Context, began time.Time) error {
 	d.furtherRounds(ctx, began)
 	closeShop()
 	<-closed
+	d.stage.shop.closeKept()
 	return d.conclude()
 }
 
@@ -91,23 +92,28 @@ func (d *demo) introduce() {
 	p.field("warder", d.warder.bootstrap+"  point a client of your own here")
 	p.field("page", "http://"+d.warder.admin+"/")
 	p.field("shop", "checkout writes orders, billing reads them as a group and writes payments, signup keeps users up to date; users is compacted. It does nothing wrong. Others do:")
-	p.field("acts", "each shows what a client does and how that comes about, what its developer sees, and what the operator of warder sees: time, severity, rule, action, and the finding")
-	p.field("rules", "as below `rules:` in a file; windows and numbers are made small, so that nobody has to wait")
-	for _, line := range demoRules(d.how.scenes) {
-		p.field("", line)
-	}
+	p.field("acts", "each shows what a client does and how that comes about, what its developer sees, and what the operator of warder sees: time, severity, rule, action, the finding and its advice")
+	p.field("rules", "where one has more than its defaults the act shows it as it stands below `rules:` in a file; windows and numbers are made small, so that nobody has to wait")
 }
 
 // firstRound plays every act once, with all there is to see.
 func (d *demo) firstRound(ctx context.Context) {
 	background := d.begin(ctx)
 	defer background.Wait()
+	chapter := ""
 	for i, o := range d.outcomes {
 		if ctx.Err() != nil {
 			break
 		}
-		d.print.heading(i+1, len(d.outcomes), o.act.rule+"  "+o.act.client+": "+o.act.does)
+		if o.act.chapter != chapter {
+			chapter = o.act.chapter
+			d.print.chapter(chapter)
+		}
+		d.print.heading(i+1, len(d.outcomes), o.act.rule+"  "+o.act.title())
 		d.print.field("", o.act.because)
+		if o.act.config != "" {
+			d.print.field("rule", o.act.config)
+		}
 		if o.began != nil {
 			<-o.began
 			_, _ = o.printed.WriteTo(d.print.out)
@@ -166,10 +172,7 @@ func (d *demo) showFinding(o *demoOutcome) {
 		p.field("operator", "Nothing was found.")
 		return
 	}
-	f := o.finding
-	p.field("operator", p.ink(inkRed, fmt.Sprintf("%s %s %s %s", clock(f.LastTime.Local()), f.Severity, f.Rule, f.Action)))
-	p.field("", f.Summary)
-	p.field("", f.Advice)
+	p.finding(o.finding)
 }
 
 // furtherRounds repeats the acts that can be, one line each, until the time is over.
@@ -192,7 +195,7 @@ func (d *demo) furtherRounds(ctx context.Context, began time.Time) {
 			}
 			d.play(ctx, o, &demoPrinter{out: io.Discard})
 			if ctx.Err() == nil {
-				p.line(fmt.Sprintf("  %s  %s: %s: %s", clock(time.Now()), o.act.client, o.act.does, o.result()))
+				p.line(fmt.Sprintf("  %s  %s: %s", clock(time.Now()), o.act.title(), o.result()))
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func (a *app) demoCommand() *cobra.Command {
 	o := demoOptions{stdout: a.stdout, stderr: a.stderr, colour: a.colour}
 	c := &cobra.Command{
 		Use: "demo", Short: "see it at work, without a Kafka", Args: usage(cobra.NoArgs),
-		Long: "Starts an embedded Kafka-compatible broker, warder in front of it, and sample\nproducers and consumers that misbehave in turn: every rule that reads records is\nshown at work, beside traffic that looks alike and is fine. The end is a table of\nwhat was done and what was found. The exit status is 1 if something that should\nhave been found was not.",
+		Long: "Starts an embedded Kafka-compatible broker, warder in front of it, and sample\nproducers, consumers and groups that misbehave in turn: every rule is shown at\nwork, beside traffic that looks alike and is fine. The end is a table of what was\ndone and what came of it. The exit status is 1 if something that should have been\nfound was not, or something was that should not.",
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), o) },
 	}
 	c.Flags().DurationVar(&o.duration, "duration", 0, "how long; without it until Ctrl-C")

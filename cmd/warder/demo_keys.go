@@ -75,7 +75,7 @@ func scenePartitionCountChange() demoScene {
 		rule: "partition-count-change", config: "{action: alert}",
 		topics: []embedded.Topic{{Name: "bookings", Partitions: 12}},
 		acts: []demoAct{{
-			client: "platform-admin", topic: "bookings", does: "raises bookings from 12 to 16 partitions",
+			client: "platform-admin", topic: "bookings", does: "gives bookings 16 partitions, not 12",
 			because: "Consumers are slow, so the topic gets more partitions. A key's partition is its hash modulo their number: most keys move, for good.",
 			found:   true, once: true,
 			play: afterwards("booking-api", "bookings", func(i int) []byte { return fmt.Appendf(nil, `{"seats":%d}`, 1+i%5) }, playMorePartitions),

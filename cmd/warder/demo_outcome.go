@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"warder/rules"
 	"warder/rules/sink"
@@ -49,72 +51,104 @@ func (o *demoOutcome) result() string {
 	}
 	text := demoWords(o.refused > 0, o.finding != nil)
 	if o.times > 1 {
-		text += fmt.Sprintf(" (%d times)", o.times)
+		text += fmt.Sprintf(" ×%d", o.times)
 	}
 	return text
 }
 
+// demoWords says what became of something, as short as a table wants it.
 func demoWords(refused bool, found bool) string {
-	text := "passed"
-	if refused {
-		text = "refused"
+	switch {
+	case refused && found:
+		return "refused, found"
+	case refused:
+		return "refused"
+	case found:
+		return "found"
 	}
-	if found {
-		return text + ", finding"
+	return "silent"
+}
+
+// demoTable is what was done and what came of it.
+type demoTable struct {
+	rows    [][]string
+	ok      []bool
+	missing []error
+}
+
+func (t *demoTable) add(err error, rule, done, result string) {
+	if err != nil {
+		result = "MISSING"
+		t.missing = append(t.missing, fmt.Errorf("%s: %w", done, err))
 	}
-	return text + ", no finding"
+	t.rows, t.ok = append(t.rows, []string{rule, done, result}), append(t.ok, err == nil)
+}
+
+func (t *demoTable) chapter(title string) {
+	t.rows, t.ok = append(t.rows, []string{title}), append(t.ok, true)
 }
 
 // conclude writes the table.
 func (d *demo) conclude() error {
-	p := d.print
-	rows := [][]string{{"rule", "what was done", "expected", "found", ""}}
-	var ok []bool
-	var missing []error
-	add := func(err error, cells ...string) {
-		verdict := "ok"
-		if err != nil {
-			verdict = "MISSING"
-			missing = append(missing, fmt.Errorf("%s: %w", cells[1], err))
-		}
-		rows = append(rows, append(cells, verdict))
-		ok = append(ok, err == nil)
-	}
+	p, t := d.print, &demoTable{rows: [][]string{{"rule", "what was done", "came of it"}}}
+	var before demoAct
 	for _, o := range d.outcomes {
+		if o.act.chapter != before.chapter {
+			t.chapter(o.act.chapter)
+		}
+		rule := ""
+		if o.act.rule != before.rule {
+			rule = o.act.rule
+		}
 		o.finding = d.stage.look(o.act) // also what came late, where nothing was expected
-		add(o.missing(), o.act.rule, o.act.client+": "+o.act.does, o.act.expected(), o.result())
+		t.add(o.missing(), rule, o.act.title(), o.result())
+		before = *o.act
 	}
 	s := d.stage.shop
-	add(s.problem(), "", fmt.Sprintf("shop: %d orders, %d payments, %d users", s.orders.Load(), s.payments.Load(), s.users.Load()),
-		"all stored", map[bool]string{true: "all stored", false: "not all stored"}[s.problem() == nil])
+	t.chapter("Besides")
+	t.add(s.problem(), "", fmt.Sprintf("shop: %d orders, %d payments, %d users", s.orders.Load(), s.payments.Load(), s.users.Load()), "all stored")
+	p.chapter("What came of it")
+	p.table(t.rows, t.ok)
 	p.line("")
-	p.table(rows, ok)
-	p.line("")
-	if others := d.others(); others > 0 {
-		p.line(fmt.Sprintf("  %d further findings; see http://%s/ while a demo runs", others, d.warder.admin))
-	}
-	for _, err := range missing {
+	d.showOthers()
+	for _, err := range t.missing {
 		p.line("  " + p.ink(inkRed, err.Error()))
 	}
-	if len(missing) > 0 {
+	if len(t.missing) > 0 {
 		return errDemoMissing
 	}
-	p.line("  " + p.ink(inkGreen, "Everything expected was found."))
+	p.line("  " + p.ink(inkGreen, "Everything expected was found: "+d.score()))
 	return nil
 }
 
-// others counts the findings that belong to no act.
-func (d *demo) others() int {
-	n := 0
-	for _, f := range d.stage.found.Query(sink.Query{}) {
-		belongs := false
-		for _, o := range d.outcomes {
-			q := o.act.query()
-			belongs = belongs || q.Match(&f)
-		}
-		if !belongs {
-			n++
+// score counts what was shown.
+func (d *demo) score() string {
+	mistakes, refused, innocent := 0, 0, 0
+	for _, o := range d.outcomes {
+		switch {
+		case o.act.refused:
+			mistakes, refused = mistakes+1, refused+1
+		case o.act.found:
+			mistakes++
+		default:
+			innocent++
 		}
 	}
-	return n
+	text := counted(mistakes, "mistake") + ", " + strconv.Itoa(refused) + " of them refused."
+	if innocent > 0 {
+		text += fmt.Sprintf(" %d that look alike and are none were let be.", innocent)
+	}
+	return text
+}
+
+// showOthers lists the findings that belong to no act.
+func (d *demo) showOthers() {
+	for _, f := range d.stage.found.Query(sink.Query{}) {
+		if !slices.ContainsFunc(d.outcomes, func(o *demoOutcome) bool {
+			q := o.act.query()
+			return q.Match(&f)
+		}) {
+			d.print.field("further", fmt.Sprintf("%s: %s", f.Rule, f.Summary))
+		}
+	}
 }

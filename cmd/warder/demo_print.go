@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"warder/rules"
 )
 
 // demoWidth is the width that the demo writes for, in columns.
-const demoWidth = 110
+const demoWidth = 100
 
 // demoIndent is the column where text begins beside its label.
 const demoIndent = 14
@@ -53,6 +55,34 @@ func (p *demoPrinter) field(label, text string) {
 	}
 }
 
+// block writes a line of a text that has its own layout, wrapped below where it begins.
+func (p *demoPrinter) block(line string) {
+	text := strings.TrimLeft(line, " ")
+	indent := demoIndent + len(line) - len(text)
+	for _, l := range wrap(text, demoWidth-indent) {
+		p.line(strings.TrimRight(strings.Repeat(" ", indent)+l, " "))
+	}
+}
+
+// chapter begins acts of one kind.
+func (p *demoPrinter) chapter(title string) {
+	p.line("")
+	p.line(p.ink(inkBold, fmt.Sprintf("  ── %s %s", title, strings.Repeat("─", demoWidth-6-utf8.RuneCountInString(title)))))
+}
+
+// finding writes what the operator sees of a finding.
+func (p *demoPrinter) finding(f *rules.Finding) {
+	over := ""
+	if f.Resolved {
+		over = ", over"
+	}
+	p.field("operator", p.ink(inkRed, fmt.Sprintf("%s %s %s %s%s", clock(f.LastTime.Local()), f.Severity, f.Rule, f.Action, over)))
+	p.field("", f.Summary)
+	if f.Advice != "" {
+		p.field("advice", f.Advice)
+	}
+}
+
 // wrap breaks text at spaces into lines of at most width runes; longer words stay whole.
 func wrap(text string, width int) []string {
 	var lines []string
@@ -75,16 +105,22 @@ func wrap(text string, width int) []string {
 	return append(lines, line.String())
 }
 
-// table writes rows under a heading row, columns as wide as their longest cell. The last column is painted: green
-// where ok says so, else red.
+// table writes rows under a heading row, columns as wide as their longest cell. A row of one cell is a heading. The last
+// column is painted: green where ok says so, else red.
 func (p *demoPrinter) table(rows [][]string, ok []bool) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			if len(row) > 1 {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
 		}
 	}
 	for i, row := range rows {
+		if len(row) == 1 {
+			p.line("  " + p.ink(inkBold, row[0]))
+			continue
+		}
 		var b strings.Builder
 		for j, cell := range row {
 			padded := cell

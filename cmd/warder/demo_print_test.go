@@ -41,15 +41,25 @@ func TestDemoFieldsStandBesideTheirLabel(t *testing.T) {
 	}
 }
 
+func TestDemoBlockKeepsItsLayout(t *testing.T) {
+	var b bytes.Buffer
+	(&demoPrinter{out: &b}).block("  - " + strings.Repeat("word ", 20))
+	(&demoPrinter{out: &b}).block("\n")
+	lines := strings.Split(b.String(), "\n")
+	if len(lines) != 4 || !strings.HasPrefix(lines[0], strings.Repeat(" ", demoIndent)+"  - word") || !strings.HasPrefix(lines[1], strings.Repeat(" ", demoIndent)+"  word") || lines[2] != "" {
+		t.Errorf("%q", lines)
+	}
+}
+
 func TestDemoTable(t *testing.T) {
-	rows := [][]string{{"done", "found", ""}, {"a long thing", "x", "ok"}, {"b", "nothing", "MISSING"}}
+	rows := [][]string{{"done", "found"}, {"a heading that is long"}, {"a long thing", "ok"}, {"b", "MISSING"}}
 	var plain, coloured bytes.Buffer
-	(&demoPrinter{out: &plain}).table(rows, []bool{true, false})
-	const want = "  done          found\n  a long thing  x        ok\n  b             nothing  MISSING\n"
+	(&demoPrinter{out: &plain}).table(rows, []bool{true, true, false})
+	const want = "  done          found\n  a heading that is long\n  a long thing  ok\n  b             MISSING\n"
 	if diff := cmp.Diff(want, plain.String()); diff != "" {
 		t.Error(diff)
 	}
-	(&demoPrinter{out: &coloured, colour: true}).table(rows, []bool{true, false})
+	(&demoPrinter{out: &coloured, colour: true}).table(rows, []bool{true, true, false})
 	if !strings.Contains(coloured.String(), "\x1b[32mok\x1b[0m") || !strings.Contains(coloured.String(), "\x1b[31mMISSING\x1b[0m") {
 		t.Errorf("%q", coloured.String())
 	}

@@ -32,7 +32,23 @@ type demoShop struct {
 
 	mu     sync.Mutex // guards the following
 	errs   int
-	sample error // the first of errs
+	sample error         // the first of errs
+	kept   []*kgo.Client // see keep
+}
+
+// keep lets a client of an act live until the demo ends, so that its group has members until then.
+func (s *demoShop) keep(cl *kgo.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(s.kept, cl)
+}
+
+func (s *demoShop) closeKept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cl := range s.kept {
+		cl.Close()
+	}
 }
 
 // client makes a client of the shop; it must be closed.

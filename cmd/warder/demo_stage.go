@@ -21,6 +21,7 @@ import (
 type demoStage struct {
 	shop    *demoShop
 	cluster *embedded.Cluster
+	admin   string // address of warder's admin interface
 	found   *sink.Ring
 	act     *demoAct
 	print   *demoPrinter
@@ -142,9 +143,14 @@ func produceRequest(t kadm.TopicDetail, batch []byte) *kmsg.ProduceRequest {
 	return req
 }
 
+// direct makes a client of the brokers, past warder.
+func (st *demoStage) direct() (*kgo.Client, error) {
+	return kgo.NewClient(kgo.SeedBrokers(st.cluster.ListenAddrs()...), kgo.ClientID("past-warder"))
+}
+
 // writeNullDirectly deletes a key of users the way it happens without warder.
 func (st *demoStage) writeNullDirectly(ctx context.Context, key string) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(st.cluster.ListenAddrs()...), kgo.ClientID("past-warder"))
+	cl, err := st.direct()
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func sceneTombstone() demoScene {
 				play:    playNull("gdpr-eraser", "users", "u-9"),
 			},
 			{
-				client: "order-import", does: "the same on orders, which is not compacted",
+				client: "order-import", does: "the same on orders, not compacted",
 				because: "Where no compaction runs, a null value is odd but deletes nothing: the rule looks at the topic before it judges.",
 				play:    playNull("order-import", "orders", "customer-1"),
 			},

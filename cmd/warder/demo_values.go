@@ -60,7 +60,7 @@ func sceneFormatDrift() demoScene {
 		topics: []embedded.Topic{{Name: "prices", Partitions: 1}, {Name: "invoices", Partitions: 1}},
 		acts: []demoAct{
 			{
-				client: "price-script", does: "JSON on topic prices, which has been Avro",
+				client: "price-script", does: "JSON on topic prices, so far Avro",
 				because: "Somebody corrects prices with a script. For the broker bytes are bytes; consumers fail (\"Unknown magic byte!\") and fetch the same record for ever.",
 				found:   true, once: true,
 				play: afterwards("pricing", "prices", avroFrame, playWrite("price-script", recordsOf("prices", 4, priceJSON)...)),

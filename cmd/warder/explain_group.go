@@ -32,15 +32,10 @@ func (a *app) explainGroupCommand() *cobra.Command {
 		if len(args) == 3 {
 			t.topic = args[2]
 		}
-		group, err := client.group(c.Context(), args[0])
+		story, err := client.story(c.Context(), &t, args[0])
 		if err != nil {
 			return err
 		}
-		found, err := client.findingsAbout(c.Context(), group.ID)
-		if err != nil {
-			return err
-		}
-		story := t.tell(group, found)
 		if format == "json" {
 			return writeJSON(a.stdout, story)
 		}
@@ -58,6 +53,19 @@ func groupArguments(_ *cobra.Command, args []string) error {
 	default:
 		return errors.New("want: explain group G [topic T]")
 	}
+}
+
+// story asks for all that is known of a group, and tells it.
+func (c *adminClient) story(ctx context.Context, t *teller, name string) (*groupStory, error) {
+	group, err := c.group(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.findingsAbout(ctx, group.ID)
+	if err != nil {
+		return nil, err
+	}
+	return t.tell(group, found), nil
 }
 
 // group asks for all that is known of a group. One that is not known is an error

@@ -29,8 +29,9 @@ type Topic struct {
 
 // Options say what to start. The zero value is one broker without topics on a random port.
 type Options struct {
-	Brokers int     // number of brokers, node ids from 0; 0 means 1
-	Topics  []Topic // created before Start returns
+	Brokers int               // number of brokers, node ids from 0; 0 means 1
+	Topics  []Topic           // created before Start returns
+	Config  map[string]string // of the brokers, such as group.min.session.timeout.ms; nil for the defaults
 	// AutoCreateTopics creates a topic when a client asks for it, as brokers do by default.
 	AutoCreateTopics bool
 	TLS              *tls.Config // served on every broker when set; not kfake.TLS, which would hide the frames from the guard
@@ -53,6 +54,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		kfake.ListenFn(c.guard.listen),
 		kfake.MaxVersions(versionCeiling()),
 		kfake.ClusterID("warder-embedded"),
+		kfake.BrokerConfigs(o.Config),
 	}, o.Kfake...)
 	if o.AutoCreateTopics {
 		opts = append(opts, kfake.AllowAutoTopicCreation())
