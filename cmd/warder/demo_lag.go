@@ -12,7 +12,7 @@ import (
 
 func sceneStuckPartition() demoScene {
 	return demoScene{
-		rule: "stuck-partition", config: "{learning_after: 6s, hold: 1s}",
+		rule: "stuck-partition", config: "{learning_after: 8s, hold: 1s}",
 		topics: []embedded.Topic{{Name: "addresses-new", Partitions: 3}, {Name: "holidays", Partitions: 3}},
 		acts: []demoAct{
 			{
@@ -71,7 +71,7 @@ func playIdle(ctx context.Context, st *demoStage) (bool, error) {
 	if err := takes(ctx, cl, n); err != nil {
 		return false, err
 	}
-	pause(ctx, 8*time.Second)
+	pause(ctx, 10*time.Second)
 	st.print.field("developer", "It has got all 12 records, and waits for more.")
 	return false, ctx.Err()
 }

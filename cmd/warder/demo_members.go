@@ -70,11 +70,13 @@ func (g groupError) OnGroupManageError(err error) {
 	}
 }
 
+const frozenSession = 3 * time.Second // session.timeout.ms
+
 // playFrozen lets a member stand still until its coordinator has removed it, and go on then.
 func playFrozen(ctx context.Context, st *demoStage) (bool, error) {
 	var process pausable
 	thrown := make(groupError, 1)
-	cl, err := st.reader("route-planner", "positions", kgo.SessionTimeout(3*time.Second), kgo.Dialer(process.dial), kgo.WithHooks(thrown))
+	cl, err := st.reader("route-planner", "positions", kgo.SessionTimeout(frozenSession), kgo.Dialer(process.dial), kgo.WithHooks(thrown))
 	if err != nil {
 		return false, err
 	}
@@ -84,8 +86,9 @@ func playFrozen(ctx context.Context, st *demoStage) (bool, error) {
 			return err
 		}
 		process.going.Lock()
-		err := st.warned(ctx, "kind", "nearly-gone")
-		pause(ctx, 2*time.Second)
+		began := time.Now()
+		err := st.warned(ctx, "silent_ms", nil)
+		pause(ctx, time.Until(began.Add(frozenSession*3/2)))
 		process.going.Unlock()
 		if err != nil {
 			return err

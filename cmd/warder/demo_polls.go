@@ -14,7 +14,7 @@ import (
 )
 
 // demoMaxPoll is max.poll.interval.ms of the consumers in Java that franz-go plays.
-const demoMaxPoll = 3 * time.Second
+const demoMaxPoll = 4 * time.Second
 
 func scenePollGap() demoScene {
 	return demoScene{
@@ -23,7 +23,7 @@ func scenePollGap() demoScene {
 		acts: []demoAct{
 			{
 				client: "pdf-maker", group: "pdf-maker", does: "works on a batch longer than it may",
-				because: "Ten records take longer than max.poll.interval.ms, here 3 s. A consumer in Java, which franz-go plays here, then leaves by itself, although it is well.",
+				because: "Ten records take longer than max.poll.interval.ms, here 4 s. A consumer in Java, which franz-go plays here, then leaves by itself, although it is well.",
 				found:   true, once: true, play: playSlowBatch,
 			},
 			{
@@ -119,6 +119,6 @@ func playSlowRecords(ctx context.Context, st *demoStage) (bool, error) {
 		pause(ctx, demoMaxPoll/6)
 		cl.AllowRebalance()
 	}
-	st.print.field("developer", fmt.Sprintf("%d mails were sent in %s, and each was committed.", n, n*demoMaxPoll/6))
+	st.print.field("developer", fmt.Sprintf("%d mails were sent in %.0f s, and each was committed.", n, (n*demoMaxPoll/6).Seconds()))
 	return false, ctx.Err()
 }
