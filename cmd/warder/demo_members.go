@@ -111,7 +111,7 @@ func playStaticRestart(ctx context.Context, st *demoStage) (bool, error) {
 		return false, err
 	}
 	for restarted := range 2 {
-		cl, err := st.reader("eta-board", "schedules", kgo.SessionTimeout(9*time.Second), kgo.InstanceID("eta-board-0"))
+		cl, err := st.reader("eta-board", "schedules", kgo.SessionTimeout(15*time.Second), kgo.InstanceID("eta-board-0"))
 		if err != nil {
 			return false, err
 		}

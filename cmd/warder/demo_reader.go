@@ -75,8 +75,8 @@ func (st *demoStage) drips(client, topic string, every time.Duration) func(conte
 	}
 }
 
-// byPartition is how a program reads that has a worker for each partition, which commits each record when it is done
-// with it. It ends with ctx.
+// byPartition is how a program reads that has a worker for each partition, which commits what it has done when nothing
+// more is at hand, and after a while of work. It ends with ctx.
 func byPartition(ctx context.Context, cl *kgo.Client, work func(context.Context, *kgo.Record)) error {
 	queues := map[int32]chan *kgo.Record{}
 	var workers sync.WaitGroup
@@ -102,12 +102,13 @@ func byPartition(ctx context.Context, cl *kgo.Client, work func(context.Context,
 }
 
 func drain(ctx context.Context, cl *kgo.Client, queue <-chan *kgo.Record, work func(context.Context, *kgo.Record)) {
-	for {
+	for committed := time.Now(); ; {
 		select {
 		case r := <-queue:
 			work(ctx, r)
-			if ctx.Err() == nil {
-				_ = cl.CommitRecords(ctx, r) // the next one says the same
+			if ctx.Err() == nil && (len(queue) == 0 || time.Since(committed) > demoHeartbeat) {
+				_ = cl.CommitRecords(ctx, r) // the next one says it again
+				committed = time.Now()
 			}
 		case <-ctx.Done():
 			return

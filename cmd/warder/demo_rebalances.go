@@ -12,7 +12,7 @@ import (
 
 func sceneRebalanceStorm() demoScene {
 	return demoScene{
-		rule: "rebalance-storm", config: "{settle: 2s, burst_limit: 5}",
+		rule: "rebalance-storm", config: "{settle: 4s, burst_limit: 5}",
 		topics: []embedded.Topic{{Name: "products", Partitions: 6}},
 		acts: []demoAct{
 			{
@@ -29,8 +29,8 @@ func sceneRebalanceStorm() demoScene {
 	}
 }
 
-// demoSettled is when the members of a group have come together, and longer than the settle of the scene.
-const demoSettled = 2500 * time.Millisecond
+// demoSettled is how long after its first member a group has come together: more than the settle of the scene.
+const demoSettled = 4500 * time.Millisecond
 
 // member starts a member of the act's group and waits until it has its share.
 func (st *demoStage) member(ctx context.Context, client string) (*kgo.Client, error) {
@@ -56,6 +56,7 @@ func (st *demoStage) member(ctx context.Context, client string) (*kgo.Client, er
 
 // playRestarts starts and stops a member until warder has had enough of it.
 func playRestarts(ctx context.Context, st *demoStage) (bool, error) {
+	began := time.Now()
 	for i := range 2 {
 		cl, err := st.member(ctx, fmt.Sprintf("indexer-%d", i))
 		if err != nil {
@@ -63,7 +64,7 @@ func playRestarts(ctx context.Context, st *demoStage) (bool, error) {
 		}
 		st.shop.keep(cl)
 	}
-	pause(ctx, demoSettled)
+	pause(ctx, time.Until(began.Add(demoSettled)))
 	restarts := 0
 	for ; st.look(st.act) == nil && ctx.Err() == nil; restarts++ {
 		cl, err := st.member(ctx, "indexer-2")
@@ -80,6 +81,7 @@ func playRestarts(ctx context.Context, st *demoStage) (bool, error) {
 
 // playRollout replaces the members of a group one after the other.
 func playRollout(ctx context.Context, st *demoStage) (bool, error) {
+	began := time.Now()
 	var pods [3]*kgo.Client
 	for release := range 2 {
 		for i := range pods {
@@ -94,9 +96,9 @@ func playRollout(ctx context.Context, st *demoStage) (bool, error) {
 			pods[i] = cl
 			st.shop.keep(cl) // to close it twice does no harm
 		}
-		pause(ctx, demoSettled)
+		pause(ctx, time.Until(began.Add(demoSettled)))
 	}
-	pause(ctx, 2*time.Second) // the last of them counts by then
+	pause(ctx, 4*time.Second) // the last of them counts by then
 	st.print.field("developer", "All pods have been replaced.")
 	return false, ctx.Err()
 }
