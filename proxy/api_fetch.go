@@ -4,13 +4,14 @@ import (
 	"errors"
 
 	"warder/protocol"
+	"warder/rules"
 	"warder/rules/state"
 )
 
 // Fetch (key 1).
 //
-// Behaviour: requests are read when a watcher wants to know who reads what, else
-// they pass unread. Answers pass while they arrive: their structure is walked for
+// Behaviour: requests are read when a watcher wants to know who reads what, or how
+// much comes with each answer; else they pass unread. Answers pass while they arrive: their structure is walked for
 // what they say of partitions, and for the NodeEndpoints that come with
 // NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH (KIP-951) from version 16 on,
 // which are rewritten. Record bytes are never changed, and never held beyond the one
@@ -28,8 +29,8 @@ import (
 const fetchEndpointsSince = 16
 
 func onFetch(s *session, rq *request) error {
-	wanted := s.srv.wantedOfReads()
-	if wanted == (state.FetchNews{}) {
+	wanted, counted := s.srv.wantedOfReads(), s.srv.engine.Wants(rules.KindFetchAnswered)
+	if wanted == (state.FetchNews{}) && !counted {
 		return s.forward(rq, s.exchange(rq, onFetchAnswer))
 	}
 	if rq.size > s.srv.settings().maxMessage {
@@ -50,6 +51,9 @@ func onFetch(s *session, rq *request) error {
 		return s.forward(rq, ex)
 	}
 	ex.state = reads
+	if counted {
+		ex.asked = askedOfFetch(&req, reads.Partitions())
+	}
 	if err := s.forward(rq, ex); err != nil {
 		return err
 	}
@@ -63,13 +67,21 @@ func onFetch(s *session, rq *request) error {
 func onFetchAnswer(s *session, ex *exchange, a *answer) error {
 	reads, _ := ex.state.(*state.FetchSession)
 	look := s.looksIntoFetched()
-	switch {
-	case reads == nil && !look && ex.version < fetchEndpointsSince:
+	if reads == nil && !look && ex.version < fetchEndpointsSince {
 		return s.relay(a)
-	case a.size <= windowSize:
-		return s.wholeFetchAnswer(ex, a, reads, look)
 	}
-	return s.streamFetchAnswer(ex, a, reads, look)
+	s.uses.answerBytes = 0
+	handle := s.streamFetchAnswer
+	if a.size <= windowSize {
+		handle = s.wholeFetchAnswer
+	}
+	if err := handle(ex, a, reads, look); err != nil {
+		return err
+	}
+	if ex.asked.counted {
+		s.noteFetchUse(ex)
+	}
+	return nil
 }
 
 // wholeFetchAnswer handles an answer that fits the window.

@@ -94,9 +94,12 @@ func (s *session) peekAcks(rq *request) (int16, error) {
 
 // forwardProduce sends the request on; ex is dropped when acks=0.
 func (s *session) forwardProduce(rq *request, acks int16, ex *exchange) error {
-	if acks == 0 {
+	switch {
+	case acks == 0:
 		s.unanswered(ex)
 		ex = nil
+	case s.srv.engine.Wants(rules.KindProduceAnswered):
+		ex.asked = askedOf{counted: true, inFlight: s.inflight.unanswered() + 1}
 	}
 	return s.forward(rq, ex)
 }
@@ -173,7 +176,7 @@ func deniedFrame(rq *request, denied []protocol.Denial) ([]byte, error) {
 func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	st, _ := ex.state.(*produceState)
 	follows := s.srv.engine.Wants(rules.KindMemberFetched)
-	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil && !follows && s.transactional.Load() == nil {
+	if ex.version < produceEndpointsSince && st == nil && ex.tap == nil && !follows && !ex.asked.counted && s.transactional.Load() == nil {
 		return s.relay(a)
 	}
 	body, err := s.read(ex, a)
@@ -190,6 +193,9 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	}
 	if follows {
 		s.noteStored(ex, &resp)
+	}
+	if ex.asked.counted {
+		s.noteProduceUse(ex, resp.ThrottleMs)
 	}
 	if st != nil && len(st.denied) > 0 {
 		return s.mergeDenied(ex, a, body, st.denied)

@@ -36,6 +36,7 @@ type exchange struct {
 	state any
 	// written is what a Produce request writes, in memory that the next exchange reuses.
 	written []writtenTo
+	asked   askedOf // set where somebody counts it, see uses.go
 
 	tap *tap.Exchange // what the tap will show; nil while nobody looks
 }
@@ -193,6 +194,15 @@ func (q *inflight) putLocked(ex *exchange) {
 	if len(q.free) < minRing {
 		q.free = append(q.free, ex)
 	}
+}
+
+// unanswered returns the number of open exchanges whose answers have not come yet.
+// Those that have and are not written yet do not count: the client may have its
+// answer, and send its next request, before release knows.
+func (q *inflight) unanswered() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n - q.claimed
 }
 
 // depth returns the number of open exchanges.

@@ -82,6 +82,7 @@ func (s *session) noteFetched(reads *state.FetchSession, resp *protocol.FetchRes
 }
 
 func (s *session) noteFetchedPartition(reads *state.FetchSession, p *protocol.FetchResponsePartition) {
+	s.uses.answerBytes += int64(p.RecordsSize)
 	asked := reads.Answer(state.FetchTopic{Name: p.Topic, ID: p.TopicID}, rules.FetchedPartition{
 		Partition: p.Partition, ErrorCode: p.ErrorCode, Bytes: int64(p.RecordsSize),
 		HighWatermark: p.HighWatermark, LastStableOffset: p.LastStableOffset, LogStartOffset: p.LogStartOffset,

@@ -79,6 +79,7 @@ func (s *session) nextResponse() error {
 		return err
 	}
 	if !ours {
+		s.noteUse(ex)
 		s.srv.metrics.answered(ex.key, a.size)
 		s.complete(ex, a.size, outcomeBroker)
 	}

@@ -62,6 +62,7 @@ type session struct {
 	fetching *fetching // nil until there are Fetch answers to be more than relayed
 	// that the client speaks for on this connection; at most maxSpeaksFor
 	memberships []rules.Membership
+	uses        uses // see uses.go
 
 	transactional atomic.Pointer[transactional] // whose transactions the client writes; nil: none, or nobody wants to know
 
@@ -115,6 +116,7 @@ func (s *session) run(ctx context.Context) error {
 	<-responses
 	s.side.close(s.inflight.orphans())
 	s.membersGone(s.cause)
+	s.usesEnd(s.cause)
 	s.lingerClose()
 	return s.cause
 }

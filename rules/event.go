@@ -56,6 +56,9 @@ const (
 	KindAcquired
 	KindAcknowledged
 	KindShareOffsets
+	KindProduceAnswered
+	KindFetchAnswered
+	KindConnectionUsed
 
 	// NumKinds bounds the values above.
 	NumKinds
@@ -71,6 +74,8 @@ const (
 	// ByCluster is one key for everything: what has to be seen together.
 	ByCluster
 	ByGroup
+	// ByClient is client.id and principal, see Identity.Key.
+	ByClient
 
 	// NumKeyKinds bounds the values above.
 	NumKeyKinds

@@ -30,3 +30,8 @@ func (id *Identity) Software() string {
 	}
 	return id.SoftwareName + " " + id.SoftwareVersion
 }
+
+// Key is the key of ByClient: client.id and principal, by which findings about a
+// client are folded. All instances of an application that share them have one.
+// It is never empty.
+func (id *Identity) Key() string { return id.ClientID + "\x00" + id.Principal }

@@ -220,6 +220,13 @@ func (f *FetchSession) News(now time.Time, who *rules.Identity, wanted FetchNews
 	return events, unnamed
 }
 
+// Partitions is how many partitions are read, of those that there was room for.
+func (f *FetchSession) Partitions() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.parts
+}
+
 // Polled gives a partition that the session reads, by which its reader can be
 // found, at most once in rules.FetchedEvery.
 func (f *FetchSession) Polled(now time.Time) (p rules.TopicPartition, ok bool) {
