@@ -35,6 +35,9 @@ type Batch struct {
 	// Header is the head of the batch. With magic 0 and 1 it stands for one
 	// message or wrapper.
 	Header *records.Header
+	// Payload is the records as they travel, compressed by Header.Codec; with
+	// magic 0 and 1 it is nil. It is set for BatchRule alone.
+	Payload []byte
 	// Records counts the records that were walked so far; 0 when nobody
 	// needs them.
 	Records int

@@ -138,6 +138,15 @@ func (s *Scanner) record() *Record { return &s.recs[s.index&1] }
 // Batch gives the bytes of the current batch, a part of the blob.
 func (s *Scanner) Batch() []byte { return s.blob[s.start:s.next] }
 
+// Payload gives the records of the current batch as they travel, a part of the
+// blob; nil for an entry of magic 0 or 1, whose head and record are one.
+func (s *Scanner) Payload() []byte {
+	if s.header.Magic < 2 {
+		return nil
+	}
+	return s.blob[s.start+headerSizeV2 : s.next]
+}
+
 // Expanded is how many bytes the records of the batch take that was opened last
 // since Reset, decompressed; 0 before. It is what looking into it costs.
 func (s *Scanner) Expanded() int { return len(s.body) }

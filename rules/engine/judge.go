@@ -106,13 +106,14 @@ func (g *inspector) judgeBatch(p *plan, h *records.Header) (reason Reason) {
 			return reasonOf(err)
 		}
 	}
+	g.batch.Payload = g.scanner.Payload()
 	for _, a := range p.rules {
 		if a.batch != nil && !g.batch.Fetched {
 			g.inCharge = a
 			a.batch.Batch(&g.cases[a.slot], &g.batch)
 		}
 	}
-	g.inCharge = nil
+	g.inCharge, g.batch.Payload = nil, nil
 	if keys {
 		g.settleKeys(p)
 	}

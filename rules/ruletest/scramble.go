@@ -86,12 +86,12 @@ func (s scrambler) Batch(c *rules.Case, b *rules.Batch) {
 	if !ok {
 		return
 	}
-	header, id := *b.Header, bytes.Clone(b.TransactionalID)
+	header, id, payload := *b.Header, bytes.Clone(b.TransactionalID), bytes.Clone(b.Payload)
 	own := *b
-	own.Header, own.TransactionalID = &header, id
+	own.Header, own.TransactionalID, own.Payload = &header, id, payload
 	rule.Batch(c, &own)
 	header = records.Header{}
-	scramble(id)
+	scramble(id, payload)
 }
 
 // Record shows the rule copies of the record and the one before it.
