@@ -69,8 +69,8 @@ type FetchAnswered struct {
 	Partitions int
 }
 
-// SizeUnit is what sizes are counted in: to 64 bytes, up to 8 MiB.
-const SizeUnit = 64
+// SizeUnit is what sizes are counted in: to 16 bytes, up to 2 MiB.
+const SizeUnit = 16
 
 // Kind is KindFetchAnswered.
 func (FetchAnswered) Kind() Kind { return KindFetchAnswered }

@@ -21,6 +21,7 @@ type request struct {
 	txn     string
 	batch   records.Builder // what all batches have in common
 	seq     int             // -1: the next
+	times   int             // that it is sent, one right after the other
 	parts   []part
 }
 
@@ -31,7 +32,7 @@ type part struct {
 }
 
 func newRequest(s *stage, c *client) *request {
-	r := &request{client: c, version: s.form.version, acks: -1, seq: -1, batch: *records.NewBuilder(s.form.codec)}
+	r := &request{client: c, version: s.form.version, acks: -1, seq: -1, times: 1, batch: *records.NewBuilder(s.form.codec)}
 	r.batch.ProducerID, r.batch.ProducerEpoch = c.producer, 0
 	r.batch.BaseTimestamp = s.now.UnixMilli()
 	return r
@@ -62,6 +63,8 @@ func (r *request) option(key, value string) (err error) {
 		r.acks = int16(number(16))
 	case "version":
 		r.version = int16(number(16))
+	case "times":
+		r.times = int(number(32))
 	case "seq":
 		r.seq = int(number(32))
 	case "control":
@@ -196,11 +199,13 @@ func (r *request) send(s *stage, wants []string) {
 	for i := range r.parts {
 		s.metadata(r.client, r.parts[i].topic)
 	}
-	body := r.encode(s)
-	req := parse(s.t, r.version, body)
-	v := r.client.gate.Produce(r.client.identity, &req, s.now)
-	s.compare(r, v.Denied, v.AcksZero, wants)
-	scramble(body)
+	for range r.times {
+		body := r.encode(s)
+		req := parse(s.t, r.version, body)
+		v := r.client.gate.Produce(r.client.identity, &req, s.now)
+		s.compare(r, v.Denied, v.AcksZero, wants)
+		scramble(body)
+	}
 }
 
 func parse(t *testing.T, version int16, body []byte) protocol.ProduceRequest {

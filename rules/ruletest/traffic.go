@@ -138,6 +138,10 @@ var verbs = map[string]func(*stage, *client, []string){
 	"stops":       (*stage).stop,
 	"initialises": (*stage).initialise,
 	"fails":       (*stage).fail,
+	"answered":    (*stage).produceAnswered,
+	"served":      (*stage).fetchAnswered,
+	"connects":    (*stage).connect,
+	"uses":        (*stage).use,
 }
 
 // rounds are the places in a line where the number of the round stands, or what is
