@@ -86,51 +86,59 @@ func sceneHotPartition() demoScene {
 // playKeyless writes records without keys for as long as a hot partition would take to be found, as producers since
 // Apache Kafka 3.3 do.
 func playKeyless(ctx context.Context, st *demoStage) (bool, error) {
-	cl, err := st.shop.client("telemetry", kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil)))
+	w := demoWriter{client: "telemetry", size: 20, every: 50 * time.Millisecond, record: func(n int) *kgo.Record {
+		return &kgo.Record{Topic: "metrics", Value: fmt.Appendf(nil, `{"load":%d}`, n%100)}
+	}, opts: []kgo.Opt{kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil))}}
+	return w.playFor(ctx, st, 4*time.Second)
+}
+
+// playUntilFound writes batches of so many records until warder has found out.
+func playUntilFound(client string, size int, record func(n int) *kgo.Record) func(context.Context, *demoStage) (bool, error) {
+	return demoWriter{client: client, size: size, every: 50 * time.Millisecond, record: record}.playUntilFound
+}
+
+// demoWriter writes batches of so many records with a pause after each.
+type demoWriter struct {
+	client string
+	size   int
+	every  time.Duration
+	record func(n int) *kgo.Record
+	opts   []kgo.Opt
+}
+
+// playUntilFound writes until warder has found out.
+func (w demoWriter) playUntilFound(ctx context.Context, st *demoStage) (bool, error) {
+	return w.play(ctx, st, func() bool { return st.look(st.act) != nil })
+}
+
+// playFor writes for some time.
+func (w demoWriter) playFor(ctx context.Context, st *demoStage, long time.Duration) (bool, error) {
+	began := time.Now()
+	return w.play(ctx, st, func() bool { return time.Since(began) >= long })
+}
+
+func (w demoWriter) play(ctx context.Context, st *demoStage, over func() bool) (bool, error) {
+	cl, err := st.shop.client(w.client, w.opts...)
 	if err != nil {
 		return false, err
 	}
 	defer cl.Close()
 	written := 0
-	for began := time.Now(); time.Since(began) < 4*time.Second; written += 20 {
-		if err := cl.ProduceSync(ctx, demoBatch(written, 20, func(n int) *kgo.Record {
-			return &kgo.Record{Topic: "metrics", Value: fmt.Appendf(nil, `{"load":%d}`, n%100)}
-		})...).FirstErr(); err != nil {
-			return false, fmt.Errorf("write without keys: %w", err)
+	ended := waitUntil(ctx, demoPatience, func() bool {
+		if err = cl.ProduceSync(ctx, demoBatch(written, w.size, w.record)...).FirstErr(); err != nil {
+			return true
 		}
-		if !pause(ctx, 50*time.Millisecond) {
-			return false, ctx.Err()
-		}
+		written += w.size
+		pause(ctx, w.every)
+		return over()
+	})
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("write to the topic: %w", err)
+	case ended:
+		st.stored(written)
 	}
-	st.stored(written)
-	return false, nil
-}
-
-// playUntilFound writes batches of so many records until warder has found out.
-func playUntilFound(client string, size int, record func(n int) *kgo.Record) func(context.Context, *demoStage) (bool, error) {
-	return func(ctx context.Context, st *demoStage) (bool, error) {
-		cl, err := st.shop.client(client)
-		if err != nil {
-			return false, err
-		}
-		defer cl.Close()
-		written := 0
-		found := waitUntil(ctx, demoPatience, func() bool {
-			if err = cl.ProduceSync(ctx, demoBatch(written, size, record)...).FirstErr(); err != nil {
-				return true
-			}
-			written += size
-			pause(ctx, 50*time.Millisecond)
-			return st.look(st.act) != nil
-		})
-		switch {
-		case err != nil:
-			return false, fmt.Errorf("write to the topic: %w", err)
-		case found:
-			st.stored(written)
-		}
-		return false, ctx.Err()
-	}
+	return false, ctx.Err()
 }
 
 // demoBatch makes the records from number n on.
