@@ -68,6 +68,8 @@ func demoScenes() []demoScene {
 			sceneKeyDrift(), scenePartitionerMix(), scenePartitionCountChange(), sceneWrongTopic(), sceneHotPartition()),
 		chapter("Producers and transactions",
 			sceneUnsafeProducer(), sceneTransactionStall(), sceneTransactionAborts(), sceneProducerFenced()),
+		chapter("Clients and their settings",
+			sceneConnectionChurn(), sceneUntunedConsumer(), sceneUntunedProducer()),
 		chapter("Administrators",
 			sceneDangerousAdmin()),
 		chapter("Groups: who reads",

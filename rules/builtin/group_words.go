@@ -116,24 +116,6 @@ func many(n int, thing string) string {
 // milliseconds is a setting as people configure it: 300 s are 300000.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// setting is the name of a setting as a library writes it.
-func setting(l rules.Library, kafka string) string {
-	names := map[rules.Library]map[string]string{
-		rules.KafkaPython: {
-			"session.timeout.ms": "session_timeout_ms", "heartbeat.interval.ms": "heartbeat_interval_ms", "group.instance.id": "group_instance_id",
-			"max.poll.interval.ms": "max_poll_interval_ms", "max.poll.records": "max_poll_records",
-		},
-		rules.KafkaJS: {"session.timeout.ms": "sessionTimeout", "heartbeat.interval.ms": "heartbeatInterval"},
-		rules.Sarama:  {"session.timeout.ms": "Consumer.Group.Session.Timeout", "heartbeat.interval.ms": "Consumer.Group.Heartbeat.Interval", "group.instance.id": "Consumer.Group.InstanceId"},
-		rules.FranzGo: {"session.timeout.ms": "kgo.SessionTimeout", "heartbeat.interval.ms": "kgo.HeartbeatInterval", "group.instance.id": "kgo.InstanceID"},
-		rules.KafkaGo: {"session.timeout.ms": "SessionTimeout", "heartbeat.interval.ms": "HeartbeatInterval"},
-	}
-	if name := names[l][kafka]; name != "" {
-		return name
-	}
-	return kafka
-}
-
 // sessionSetting is the name of the setting that says how long a member of a group may
 // be silent: its own, or the group's, where the coordinator decides (GroupConfig.java).
 func sessionSetting(g *state.Group, l rules.Library) string {
