@@ -95,10 +95,11 @@ var tunings = map[rules.Library]tuning{
 		together: "Give WriteMessages many messages, or set Writer.Async: a call waits until its batch is full or Writer.BatchTimeout (1 s by default) has passed.",
 		keep:     "one Writer, Reader or Client",
 	},
+	// kafkajs and kafka-go among them, unless they are told to say what they are.
 	rules.UnknownLibrary: {
-		batch:    "Let the producer wait some milliseconds for more records, and give a batch room for 64 KiB or more (linger.ms and batch.size, whatever the library calls them).",
+		batch:    "Let the producer wait some milliseconds for more records, and give a batch room for 64 KiB or more (linger.ms and batch.size, whatever the library calls them). kafkajs, which does not say what it is, does not wait: pass many messages to one send().",
 		compress: "compression.type=lz4, or what the library calls it",
-		together: "Do not wait for the answer to each record before the next one is sent.",
+		together: "Do not wait for the answer to each record before the next one is sent: use callbacks, or pass many messages to one send() with kafkajs, which does not say what it is.",
 		keep:     "one producer, consumer or admin client",
 	},
 }

@@ -113,10 +113,15 @@ func about(rule, topic string) url.Values {
 
 // awaitFinding waits for a finding of the rule about the topic that satisfies ok.
 func awaitFinding(ctx context.Context, p *proxy, rule, topic string, ok func(finding) bool) (finding, error) {
+	return awaitFindingOf(ctx, p, about(rule, topic), ok)
+}
+
+// awaitFindingOf waits for a finding among those that a query gives.
+func awaitFindingOf(ctx context.Context, p *proxy, query url.Values, ok func(finding) bool) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
 	for {
-		found, err := findingsOf(ctx, p, about(rule, topic))
+		found, err := findingsOf(ctx, p, query)
 		if err != nil && ctx.Err() == nil {
 			return finding{}, err
 		}
@@ -125,7 +130,7 @@ func awaitFinding(ctx context.Context, p *proxy, rule, topic string, ok func(fin
 		}
 		select {
 		case <-ctx.Done():
-			return finding{}, fmt.Errorf("no such finding of %s about %s: %w; there are %s", rule, topic, ctx.Err(), listed(found))
+			return finding{}, fmt.Errorf("no such finding of %s: %w; there are %s", query.Encode(), ctx.Err(), listed(found))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -134,9 +139,13 @@ func awaitFinding(ctx context.Context, p *proxy, rule, topic string, ok func(fin
 // noFinding wants the rule to have said nothing about the topic. Warder judges traffic in its own time, so call it only when a
 // finding has come through about something that happened later.
 func noFinding(ctx context.Context, p *proxy, rule, topic string) error {
-	found, err := findingsOf(ctx, p, about(rule, topic))
+	return noFindingOf(ctx, p, about(rule, topic))
+}
+
+func noFindingOf(ctx context.Context, p *proxy, query url.Values) error {
+	found, err := findingsOf(ctx, p, query)
 	if err == nil && len(found) > 0 {
-		err = fmt.Errorf("%s was to be silent about %s: %s", rule, topic, listed(found))
+		err = fmt.Errorf("%s was to be silent: %s", query.Encode(), listed(found))
 	}
 	return err
 }

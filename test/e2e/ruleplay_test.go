@@ -24,6 +24,10 @@ var recordRules = []ruleConfig{
 	{"compacted-event-stream", "{set_up: 0s, window: 2s, windows: 2, min_records: 300}"},
 	{"timeout-misfit", "{settle: 2s}"},
 	{"idle-member", "{after: 4s}"},
+	// What the others do is a test all along: advice is for the clients of the scenarios about it.
+	{"untuned-producer", "{window: 15s, requests_per_second: 25, clients: [\"tune-*\"]}"},
+	{"untuned-consumer", "{window: 15s, clients: [\"tune-*\"]}"},
+	{"connection-churn", "{window: 15s, clients: [\"tune-*\"]}"},
 }
 
 // guardRules is what the warder is told that refuses.

@@ -61,7 +61,8 @@ type Request struct {
 	SessionTimeoutMs int    `json:"session_timeout_ms"`
 	AutoCommitMs     int    `json:"auto_commit_ms"`
 	// HangAt is the offset at which the handler of a partition does not return.
-	HangAt map[string]int64 `json:"hang_at"`
+	HangAt        map[string]int64 `json:"hang_at"`
+	FetchMinBytes int              `json:"fetch_min_bytes"`
 }
 
 // Conn says where and how to connect.

@@ -51,7 +51,7 @@ func onMember(operation func(*member) (any, error)) godriver.Operation {
 
 func consumerOpen(r *godriver.Request) (any, error) {
 	m := &member{Member: godriver.NewMember(), group: r.Group, share: r.Protocol == "share", done: make(chan struct{})}
-	opts := []kgo.Opt{kgo.ConsumeTopics(r.Topics...), isolation(r)}
+	opts := []kgo.Opt{kgo.ConsumeTopics(r.Topics...), isolation(r), kgo.FetchMinBytes(int32(godriver.Or(r.FetchMinBytes, 1)))}
 	if m.share {
 		opts = append(opts, kgo.ShareGroup(r.Group)) // which does not tell what is assigned
 	} else {

@@ -71,6 +71,7 @@ func consumerOpen(r *godriver.Request) (any, error) {
 	if r.OffsetReset == "latest" {
 		c.Offsets.Initial = sarama.OffsetNewest
 	}
+	c.Fetch.Min = int32(godriver.Or(r.FetchMinBytes, 1))
 	c.Group.Session.Timeout, c.Group.Heartbeat.Interval = session, min(3*time.Second, session/3)
 	consumer, err := sarama.NewConsumerGroup(r.Conn.Brokers(), r.Group, config)
 	if err != nil {

@@ -71,6 +71,7 @@ final class ConsumerOps {
             p.remove("isolation.level");
             m = new Share(p, topics, r.path("release").asText(""));
         } else {
+            p.put("fetch.min.bytes", r.path("fetch_min_bytes").asText("1"));
             p.put("auto.offset.reset", r.path("offset_reset").asText("earliest"));
             p.put("group.protocol", protocol);
             if (protocol.equals("classic")) {

@@ -88,7 +88,7 @@ const consumer_open = async r => {
   const sessionTimeout = r.session_timeout_ms || 10000
   const consumer = connect(r.conn).consumer({
     groupId: r.group, sessionTimeout, heartbeatInterval: Math.min(3000, Math.floor(sessionTimeout / 3)),
-    readUncommitted: r.isolation !== 'read_committed', maxWaitTimeInMs: WAIT_MS,
+    readUncommitted: r.isolation !== 'read_committed', maxWaitTimeInMs: WAIT_MS, minBytes: r.fetch_min_bytes || 1,
   })
   const member = new Member(consumer, r.group, r.fail_at)
   member.start(r.topics, (r.offset_reset || 'earliest') === 'earliest')

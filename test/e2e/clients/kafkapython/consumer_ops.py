@@ -63,7 +63,7 @@ def consumer_open(r):
     session = r.get("session_timeout_ms", 10000)
     consumer = KafkaConsumer(group_id=r["group"], auto_offset_reset=r.get("offset_reset", "earliest"), enable_auto_commit=False,
                              isolation_level=r.get("isolation", "read_uncommitted"), session_timeout_ms=session,
-                             heartbeat_interval_ms=min(3000, session // 3), **conn.config(r))
+                             fetch_min_bytes=r.get("fetch_min_bytes", 1), heartbeat_interval_ms=min(3000, session // 3), **conn.config(r))
     for topic in r["topics"]:
         # kafka-python 3.0.12 may join before it knows its topic, assign itself nothing and stay so (3 of 15 times, no warder about)
         consumer.partitions_for_topic(topic)

@@ -147,7 +147,8 @@ def consumer_open(r):
         raise Unsupported("librdkafka 2.16 has no share consumer")
     conf = settings(r)
     conf.update({"group.id": r["group"], "enable.auto.commit": False, "auto.offset.reset": r.get("offset_reset", "earliest"),
-                 "isolation.level": r.get("isolation", "read_uncommitted"), "group.protocol": protocol, "fetch.wait.max.ms": 100})
+                 "isolation.level": r.get("isolation", "read_uncommitted"), "group.protocol": protocol, "fetch.wait.max.ms": 100,
+                 "fetch.min.bytes": r.get("fetch_min_bytes", 1)})
     if protocol == "classic":
         session = r.get("session_timeout_ms", 10000)
         conf.update({"session.timeout.ms": session, "heartbeat.interval.ms": max(200, session // 10), "partition.assignment.strategy": "range"})
