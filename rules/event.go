@@ -59,6 +59,7 @@ const (
 	KindProduceAnswered
 	KindFetchAnswered
 	KindConnectionUsed
+	KindGroupDescribed
 
 	// NumKinds bounds the values above.
 	NumKinds

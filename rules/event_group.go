@@ -254,3 +254,30 @@ func (e MemberGone) When() time.Time { return e.At }
 
 // Key knows ByGroup.
 func (e MemberGone) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// GroupDescribed is what the cluster says of a group when warder asks by itself,
+// which it does for those whose members do not all come through it.
+type GroupDescribed struct {
+	At    time.Time
+	Group string
+	// State as its coordinator names it, as in "Stable", "Empty", "Dead".
+	State string
+	// Members that the coordinator knows, -1 when it did not say.
+	Members int
+	// ProtocolType is "consumer" for a group that consumers join, and "" for one
+	// whose consumers choose their partitions themselves.
+	ProtocolType string
+	// Consumer says that it is a group by KIP-848.
+	Consumer bool
+	// Every is how long it will take until warder asks again.
+	Every time.Duration
+}
+
+// Kind is KindGroupDescribed.
+func (GroupDescribed) Kind() Kind { return KindGroupDescribed }
+
+// When is the time of the answer.
+func (e GroupDescribed) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e GroupDescribed) Key(k KeyKind) string { return groupKey(k, e.Group) }

@@ -62,8 +62,9 @@ type OffsetsFetched struct {
 	Client  *Identity
 	Group   string
 	Offsets []PartitionOffset
-	// Looked says that warder asked, not a client.
-	Looked bool
+	// Looked says that warder asked, not a client, and All that Offsets are all
+	// that the group has.
+	Looked, All bool
 }
 
 // Kind is KindOffsetsFetched.

@@ -282,6 +282,21 @@ func (s *stage) fetchOffsets(c *client, words []string) {
 	s.emit(rules.OffsetsFetched{At: s.now, Client: c.identity, Group: s.named(words), Offsets: s.offsets(words[1:])})
 }
 
+// lookAtGroup is what the cluster answers to warder's own questions about a group.
+func (s *stage) lookAtGroup(words []string) {
+	s.t.Helper()
+	group, o := s.named(words), s.settings(words[1:])
+	protocolType := "consumer"
+	if o.text("type", "") == "simple" {
+		protocolType = ""
+	}
+	s.emit(rules.GroupDescribed{
+		At: s.now, Group: group, State: o.text("state", "Stable"), Members: int(o.number("members", 0)), ProtocolType: protocolType,
+		Consumer: o.text("type", "classic") == "consumer", Every: o.duration("every", 30*time.Second),
+	})
+	s.emit(rules.OffsetsFetched{At: s.now, Client: &rules.Identity{}, Group: group, Offsets: s.offsets(o.rest), Looked: true, All: true})
+}
+
 // lookUp is ListOffsets of a member: `looks G: TOPIC/P latest 500`.
 func (s *stage) lookUp(c *client, words []string) {
 	s.t.Helper()

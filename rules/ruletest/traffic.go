@@ -64,6 +64,8 @@ func (s *stage) line(line string) asking {
 		s.configure(verb)
 	case words[0] == "topic" && len(words) == 4:
 		s.setTopic(words[1], words[3])
+	case words[0] == "warder" && verb == "asks":
+		s.lookAtGroup(words[2:])
 	case words[0] == "warder":
 		s.warder(words[1:])
 	case words[0] == "log":

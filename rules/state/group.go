@@ -88,6 +88,7 @@ func (*Groups) Kinds() []rules.Kind {
 		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
 		rules.KindOffsetsSettled, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
 		rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets,
+		rules.KindGroupDescribed,
 	}
 }
 
@@ -171,6 +172,17 @@ type Group struct {
 	Emptied time.Time
 	// LongestPause is the longest time without members that ended.
 	LongestPause time.Duration
+	// EmptyBefore says that it had none already when warder first asked for it,
+	// so that Emptied is later than when its last member went.
+	EmptyBefore bool
+	// State of the group as its coordinator named it when warder last asked;
+	// "" when it did not.
+	State string
+	// Elsewhere is how many members the coordinator knew then that do not come
+	// through here.
+	Elsewhere int
+	// Looked is when warder last asked for the group's offsets; zero if never.
+	Looked time.Time
 	// Refreshed is when the partitions were last brought up to date with their
 	// logs. Who judges many of them does it in the tick with the same time.
 	Refreshed time.Time
@@ -178,6 +190,8 @@ type Group struct {
 	ticked       time.Time
 	awaited      bool   // it had members before warder was started anew, and none was heard yet
 	typeBefore   string // Type before that
+	lookEvery    time.Duration // how often warder asks for it
+	looks        uint32        // that told all offsets
 	logs         *Logs
 	all, again   *sharedRoom
 	groups       *atomic.Int64 // how many there are
@@ -238,6 +252,8 @@ func (g *Group) Apply(ev rules.Event) {
 		g.acknowledged(&ev)
 	case rules.ShareOffsets:
 		g.shareOffsets(&ev)
+	case rules.GroupDescribed:
+		g.described(&ev)
 	case rules.Gap:
 		g.Lost = now
 		g.forgetAllPending()
@@ -313,7 +329,7 @@ func (g *Group) memberList() []*Member {
 
 // Partial says that members of the group do not come through here, so that what
 // is missing may be happening elsewhere: the leader was told of more, or leads from
-// elsewhere.
+// elsewhere, or the coordinator said so when warder asked.
 func (g *Group) Partial() bool {
-	return g.Announced > len(g.members) || g.Leader != "" && g.members[g.Leader] == nil
+	return g.Elsewhere > 0 || g.Announced > len(g.members) || g.Leader != "" && g.members[g.Leader] == nil
 }

@@ -175,11 +175,16 @@ func (g *Group) commit(p *GroupPartition, offset int64, ev *rules.Committed) (ro
 	if offset > p.ReadOffset {
 		p.Refetched = 0 // it has got past them
 	}
-	p.past.prune(offset)
+	g.addCommit(p, ev.At)
+	return rose
+}
+
+// addCommit adds the committed offset to the window.
+func (g *Group) addCommit(p *GroupPartition, at time.Time) {
+	p.past.prune(p.Committed)
 	ends := g.endsNow(p)
 	end, _ := p.endOf(&ends)
-	p.window.add(windowCommit{ev.At.UnixNano(), offset, end})
-	return rose
+	p.window.add(windowCommit{at.UnixNano(), p.Committed, end})
 }
 
 // judgeCommit recognises a commit that is no step forward.
@@ -214,6 +219,10 @@ func (g *Group) overtaken(p *GroupPartition, ev *rules.MemberFetched) {
 // offsetsFetched takes in where the group goes on: what it had committed before
 // warder saw it, and what was changed without warder seeing it.
 func (g *Group) offsetsFetched(ev *rules.OffsetsFetched) {
+	if ev.Looked {
+		g.offsetsLooked(ev)
+		return
+	}
 	for i := range ev.Offsets {
 		o := &ev.Offsets[i]
 		p := g.partitions[o.TopicPartition]

@@ -14,10 +14,13 @@ type GroupList struct {
 
 // GroupLine is a group in one line.
 type GroupLine struct {
-	ID         string `json:"id"`
-	Protocol   string `json:"protocol"`
-	Members    int    `json:"members"`
-	Partitions int    `json:"partitions"`
+	ID       string `json:"id"`
+	Protocol string `json:"protocol"`
+	Members  int    `json:"members"`
+	// Elsewhere is how many members do not come through here, as of when warder
+	// last asked for the group; left out for none, or when it did not.
+	Elsewhere  int `json:"members_elsewhere,omitempty"`
+	Partitions int `json:"partitions"`
 	// Lag is how many records the group is behind, over the partitions of
 	// which that is known.
 	Lag int64 `json:"lag"`
@@ -41,7 +44,7 @@ type WorstPartition struct {
 // Line says in short how the group is.
 func (g *Group) Line(now time.Time) GroupLine {
 	l := GroupLine{
-		ID: g.ID, Protocol: g.Protocol.String(), Members: g.Members(), Partitions: g.Partitions(),
+		ID: g.ID, Protocol: g.Protocol.String(), Members: g.Members(), Elsewhere: g.Elsewhere, Partitions: g.Partitions(),
 		Partial: g.Partial(), Learning: g.Learning(now),
 	}
 	var worst *GroupPartition

@@ -178,7 +178,7 @@ func (g *Group) drop(id string) {
 		g.Leader = ""
 	}
 	if len(g.members) == 0 && !partial {
-		g.Emptied = g.LastEvent
+		g.Emptied, g.EmptyBefore = g.LastEvent, false
 	}
 }
 

@@ -21,7 +21,9 @@ type GroupPartition struct {
 	// when the coordinator has forgotten it, see Forgotten.
 	Committed int64
 	// CommittedAt is when the last commit was seen, zero when the offset was
-	// only fetched. KnownAt is when the coordinator last confirmed the offset.
+	// only fetched. Where warder asks by itself it is when the offset was first
+	// another than before, later than the commit by up to the time between two
+	// questions. KnownAt is when the coordinator last confirmed the offset.
 	CommittedAt, KnownAt time.Time
 	// RoseAt is when a commit was last seen to go forward; zero if never.
 	RoseAt time.Time
@@ -52,6 +54,7 @@ type GroupPartition struct {
 	resetAt    time.Time // of the last reset
 	assignedAt time.Time // when the owner was last told that it is
 	share      *SharePartition
+	look       uint32 // of Group.looks, the last that told an offset of it; 0 for none
 }
 
 // partition gives what is known of a partition, made if need be; nil when there

@@ -28,8 +28,17 @@ type GroupView struct {
 	LastEvent time.Time `json:"last_event"`
 	// Restarted is when warder was last started, if it knew the group before.
 	Restarted time.Time `json:"restarted_at,omitzero"`
-	// Empty is since when it has no members.
-	Empty time.Time `json:"empty_since,omitzero"`
+	// Empty is since when it has no members; EmptyBefore says that it had none
+	// before that either, when warder first asked for it.
+	Empty       time.Time `json:"empty_since,omitzero"`
+	EmptyBefore bool      `json:"empty_before,omitempty"`
+	// State as the coordinator names it, and Elsewhere how many members do not
+	// come through here, as of when warder last asked for the group, at Asked. It
+	// does every AskedEvery; what is known of partitions may be so much older.
+	State      string    `json:"state,omitempty"`
+	Elsewhere  int       `json:"members_elsewhere,omitempty"`
+	Asked      time.Time `json:"asked_at,omitzero"`
+	AskedEvery int64     `json:"asked_every_ms,omitempty"`
 	// Partial says that members do not come through here: they and their
 	// partitions are missing.
 	Partial bool `json:"partial"`
@@ -193,7 +202,8 @@ type RebalanceView struct {
 func (g *Group) View(now time.Time) GroupView {
 	v := GroupView{
 		ID: g.ID, Protocol: g.Protocol.String(), Assignor: g.Assignor, Generation: g.Generation,
-		Since: g.Since, LastEvent: g.LastEvent, Empty: g.Emptied, EventsLost: g.Lost,
+		Since: g.Since, LastEvent: g.LastEvent, Empty: g.Emptied, EmptyBefore: g.EmptyBefore, EventsLost: g.Lost,
+		State: g.State, Elsewhere: g.Elsewhere, Asked: g.Looked, AskedEvery: g.lookEvery.Milliseconds(),
 		Partial: g.Partial(), Learning: g.Learning(now), Topics: g.subscribed(),
 		Members: make([]MemberView, 0, g.Members()), Partitions: make([]PartitionView, 0, g.Partitions()),
 		Rebalances: make([]RebalanceView, 0, len(g.Rebalances())),

@@ -28,6 +28,25 @@ type LogEnds struct {
 	StartAt        time.Time
 }
 
+// ListedEnds is what an answer to ListOffsets says of a log; false when that is
+// nothing. stable says that it was asked with read_committed.
+func ListedEnds(timestamp, offset int64, errorCode int16, stable bool, at time.Time) (LogEnds, bool) {
+	ends := LogEnds{HighWatermark: -1, At: at, LastStableOffset: -1, LogStartOffset: -1, StartAt: at}
+	switch {
+	case errorCode != 0 || offset < 0:
+		return ends, false
+	case timestamp == rules.EarliestTimestamp:
+		ends.LogStartOffset = offset
+	case timestamp == rules.LatestTimestamp && stable:
+		ends.LastStableOffset = offset
+	case timestamp == rules.LatestTimestamp:
+		ends.HighWatermark = offset
+	default:
+		return ends, false
+	}
+	return ends, true
+}
+
 // Logs knows where the logs of partitions begin and end, from what passes:
 // answers to Fetch, Produce and ListOffsets. Beyond its limit it forgets the
 // partition that was heard of least recently. It is safe for concurrent use.
