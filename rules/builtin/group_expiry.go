@@ -141,10 +141,14 @@ func (r *groupExpiry) report(g *state.Group, o *committedOffsets, left time.Dura
 	if left <= 0 {
 		when = fmt.Sprintf("has forgotten its offsets on %s by now (%s)", several(o.topics, "topic"), gone.UTC().Format("2006-01-02 15:04 MST"))
 	}
+	atLeast := ""
+	if g.EmptyBefore { // when warder first asked for it
+		atLeast, when = "at least ", when+" at the latest"
+	}
 	return rules.Report{
 		Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
-		Summary: fmt.Sprintf("group %s has had no members for %s, and the coordinator %s; %s",
-			groupText(g), twoUnits(now.Sub(g.Emptied)), when, o.then()),
+		Summary: fmt.Sprintf("group %s has had no members for %s%s, and the coordinator %s; %s",
+			groupText(g), atLeast, twoUnits(now.Sub(g.Emptied)), when, o.then()),
 		Evidence: rules.Evidence{
 			{Name: "empty_ms", Value: now.Sub(g.Emptied).Milliseconds()},
 			{Name: "offsets_retention_ms", Value: r.OffsetsRetention.Milliseconds()},

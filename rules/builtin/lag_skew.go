@@ -81,7 +81,7 @@ func (r *lagSkew) Watch(w *rules.Watch, _ rules.Event) {
 // Tick looks at the group's topics, one after the other.
 func (r *lagSkew) Tick(w *rules.Watch) {
 	g, s := groupOf(w), w.State.(*skewedGroup)
-	if !judgeable(g, w.Now) || rebalancing(g) || g.Members() == 0 && g.Type != "" {
+	if !judgeable(g, w.Now) || rebalancing(g) || withoutMembers(g, w.Now) {
 		return // nobody reads: the lag grows everywhere
 	}
 	topic := ""
@@ -92,7 +92,7 @@ func (r *lagSkew) Tick(w *rules.Watch) {
 			topic = p.Topic
 			s.parts, s.lags = s.parts[:0], s.lags[:0]
 		}
-		if lag, ok := p.Lag(); ok && (g.Owner(p) != nil || g.Type == "") {
+		if lag, ok := p.Lag(); ok && (g.Owner(p) != nil || g.Type == "" || readElsewhere(g, w.Now)) {
 			s.parts, s.lags = append(s.parts, p), append(s.lags, lag)
 		}
 	})

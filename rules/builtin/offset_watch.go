@@ -64,3 +64,13 @@ func readToEnd(p *state.GroupPartition) bool {
 	end, ok := p.End()
 	return ok && end-p.Committed == 1 && p.Position >= end
 }
+
+// readElsewhere says that members of the group do not come through warder, and
+// that it asks the cluster for what they commit.
+func readElsewhere(g *state.Group, now time.Time) bool { return g.Elsewhere > 0 && g.Watched(now) }
+
+// withoutMembers says that nobody reads for the group, as far as is known.
+// Consumers that choose their partitions themselves are never members.
+func withoutMembers(g *state.Group, now time.Time) bool {
+	return g.Members() == 0 && g.Type != "" && !readElsewhere(g, now)
+}

@@ -160,7 +160,11 @@ func (r *retentionLoss) look(s *losingGroup, g *state.Group, p *state.GroupParti
 // followed says that the committed offset is the group's own word and no old one
 // that only a monitoring tool has asked for.
 func followed(g *state.Group, p *state.GroupPartition) bool {
-	return g.Owner(p) != nil || !p.CommittedAt.IsZero() && (g.Type == "" || !g.Emptied.IsZero())
+	now := g.Refreshed
+	if g.Type == "" || !g.Emptied.IsZero() {
+		return !p.CommittedAt.IsZero() || g.Watched(now)
+	}
+	return readBySomebody(g, p, now)
 }
 
 // add counts a partition. Where something is lost, what is only in danger can wait.

@@ -15,8 +15,8 @@ import (
 // The way the committed offset went decides, and no threshold of lag, as in
 // Burrow (state.Status). Burrow cannot tell a dead consumer from a stuck one; here
 // heartbeats say whether the owner lives. Only partitions whose owner is known are
-// judged: any other may be read by a member that does not come through warder, or by
-// nobody any more on purpose.
+// judged, and those of members elsewhere that were seen to get on when warder asked
+// the cluster: any other may be read by nobody any more on purpose.
 //
 // What goes on in most of a group at once is told once for the group.
 type stuckPartition struct{ stuckKnobs }
@@ -140,7 +140,7 @@ func (r *stuckPartition) Tick(w *rules.Watch) {
 	if !judgeable(g, w.Now) {
 		return
 	}
-	if g.Members() == 0 && g.Type != "" {
+	if withoutMembers(g, w.Now) {
 		r.lookAtEmpty(w, g, &s.empty)
 		return
 	}
@@ -169,7 +169,7 @@ type verdict struct {
 // judge says how a partition does now.
 func (r *stuckPartition) judge(g *state.Group, p *state.GroupPartition, now time.Time) (trouble, int64) {
 	lag, ok := p.Lag()
-	if !ok || lag <= r.AllowedLag || g.Owner(p) == nil && g.Type != "" || readToEnd(p) {
+	if !ok || lag <= r.AllowedLag || !readBySomebody(g, p, now) || readToEnd(p) {
 		return fine, 0
 	}
 	switch p.Status(now, r.AllowedLag) {
@@ -186,6 +186,13 @@ func (r *stuckPartition) judge(g *state.Group, p *state.GroupPartition, now time
 	return fine, lag
 }
 
+// readBySomebody says that a member is known to read the partition, or one that does
+// not come through warder has been; consumers that choose their partitions
+// themselves are never members.
+func readBySomebody(g *state.Group, p *state.GroupPartition, now time.Time) bool {
+	return g.Owner(p) != nil || g.Type == "" || readElsewhere(g, now) && !p.RoseAt.IsZero()
+}
+
 // silentWhileLearning says that a partition is not moving, though less is known of
 // it than a full window: a record waits and nothing was committed for very long.
 func (r *stuckPartition) silentWhileLearning(g *state.Group, p *state.GroupPartition, now time.Time) bool {
@@ -195,7 +202,7 @@ func (r *stuckPartition) silentWhileLearning(g *state.Group, p *state.GroupParti
 			moved = at
 		}
 	}
-	return g.Owner(p) != nil && p.Waiting(now) > r.LearningAfter && now.Sub(moved) > r.LearningAfter
+	return (g.Owner(p) != nil || readElsewhere(g, now)) && p.Waiting(now) > r.LearningAfter && now.Sub(moved) > r.LearningAfter
 }
 
 // follow notes how a partition does, tells when it is well again, and collects it

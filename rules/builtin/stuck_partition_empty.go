@@ -39,10 +39,14 @@ func (r *stuckPartition) lookAtEmpty(w *rules.Watch, g *state.Group, e *emptines
 			severity, how = rules.Critical, ", since its last member was lost without a word"
 		}
 	}
+	atLeast := ""
+	if g.EmptyBefore {
+		atLeast, how = "at least ", ", when warder first asked for it it had none already"
+	}
 	w.Report(rules.Report{
 		Severity: severity, Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
-		Summary: fmt.Sprintf("nobody reads for group %s: it has had no members for %s%s, and %s wait on %s%s",
-			groupText(g), twoUnits(lasts), how, recordCount(waiting.records), several(waiting.partitions, "partition"), waiting.oldestText()),
+		Summary: fmt.Sprintf("nobody reads for group %s: it has had no members for %s%s%s, and %s wait on %s%s",
+			groupText(g), atLeast, twoUnits(lasts), how, recordCount(waiting.records), several(waiting.partitions, "partition"), waiting.oldestText()),
 		Evidence: rules.Evidence{
 			{Name: "empty_ms", Value: lasts.Milliseconds()},
 			{Name: "longest_pause_before_ms", Value: g.LongestPause.Milliseconds()},

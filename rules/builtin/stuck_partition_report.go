@@ -53,6 +53,9 @@ func (r *stuckPartition) words(g *state.Group, d *stuckDue, now time.Time) (what
 	case d.a.trouble == slipping:
 		return fmt.Sprintf("group %s falls behind on %s, its lag grew from %s in %s", group, where, counted(d.a.lag), twoUnits(now.Sub(d.a.since))),
 			"More is written to the partition than its consumer can process. If others keep up, look at the keys of this partition (hot-partition); if none does, add consumers up to the number of partitions, or make each record cheaper."
+	case owner == nil && g.Type != "":
+		return fmt.Sprintf("group %s has committed nothing%s on %s, and nobody of it was seen through warder", group, still, where),
+			"Its members do not come through warder, so whether the one that reads this partition lives is not known: kafka-consumer-groups --describe --members --verbose names it. Look whether it runs, and into its log."
 	case owner == nil:
 		return fmt.Sprintf("group %s has committed nothing through here%s on %s", group, still, where),
 			"The group's consumers choose their partitions themselves, so nobody takes over: look whether the one that reads this partition runs."
@@ -78,7 +81,6 @@ func stuckAdvice(owner *state.Member, p *state.GroupPartition) string {
 func (r *stuckPartition) reportGroup(g *state.Group, due []stuckDue, severity rules.Severity, now time.Time) rules.Report {
 	var sum waitingRecords
 	var still int
-	alive := 0
 	for i := range due {
 		lag, _ := due[i].p.Lag()
 		sum.add(due[i].p, lag, now)
@@ -86,15 +88,11 @@ func (r *stuckPartition) reportGroup(g *state.Group, due []stuckDue, severity ru
 			still++
 		}
 	}
-	g.EachMember(func(m *state.Member) {
-		if ownerAlive(m, now) {
-			alive++
-		}
-	})
+	alive, who := aliveText(g, now)
 	out := rules.Report{
 		Severity: severity, Subject: rules.Subject{Group: g.ID}, OwnSubject: true,
-		Summary: fmt.Sprintf("group %s stands still on %d partitions at once, %s wait there%s; %d of %s alive",
-			groupText(g), len(due), recordCount(sum.records), sum.oldestText(), alive, several(g.Members(), "member")),
+		Summary: fmt.Sprintf("group %s stands still on %d partitions at once, %s wait there%s; %s",
+			groupText(g), len(due), recordCount(sum.records), sum.oldestText(), who),
 		Evidence: rules.Evidence{
 			{Name: "partitions", Value: len(due)},
 			{Name: "partitions_stuck", Value: still},
@@ -107,12 +105,33 @@ func (r *stuckPartition) reportGroup(g *state.Group, due []stuckDue, severity ru
 		},
 		Advice: "All at once points away from single records: look at what the consumers have in common, such as a database or service that they call, a deployment, or a rebalance that does not end.",
 	}
+	if g.Elsewhere > 0 {
+		out.Evidence = append(out.Evidence, rules.Fact{Name: "members_elsewhere", Value: g.Elsewhere})
+	}
 	if still < len(due)-still {
-		out.Summary = fmt.Sprintf("group %s falls behind on %d partitions at once, %s wait there%s; %d of %s alive",
-			groupText(g), len(due), recordCount(sum.records), sum.oldestText(), alive, several(g.Members(), "member"))
+		out.Summary = fmt.Sprintf("group %s falls behind on %d partitions at once, %s wait there%s; %s",
+			groupText(g), len(due), recordCount(sum.records), sum.oldestText(), who)
 		out.Advice = "More is written than the group can process. Add consumers, up to the number of partitions, or make each record cheaper: larger batches, fewer calls for each."
 	}
 	return out
+}
+
+// aliveText says how many members live. Of those that do not come through warder
+// that is not known.
+func aliveText(g *state.Group, now time.Time) (alive int, text string) {
+	g.EachMember(func(m *state.Member) {
+		if ownerAlive(m, now) {
+			alive++
+		}
+	})
+	text = fmt.Sprintf("%d of %s alive", alive, several(g.Members(), "member"))
+	switch {
+	case g.Elsewhere == 0:
+		return alive, text
+	case g.Members() == 0:
+		return 0, several(g.Elsewhere, "member") + ", none seen through warder"
+	}
+	return alive, fmt.Sprintf("%s, and %s not seen through warder", text, several(g.Elsewhere, "more member"))
 }
 
 // wellAgain says that a partition that was told of moves.

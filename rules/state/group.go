@@ -188,8 +188,8 @@ type Group struct {
 	Refreshed time.Time
 
 	ticked       time.Time
-	awaited      bool   // it had members before warder was started anew, and none was heard yet
-	typeBefore   string // Type before that
+	awaited      bool          // it had members before warder was started anew, and none was heard yet
+	typeBefore   string        // Type before that
 	lookEvery    time.Duration // how often warder asks for it
 	looks        uint32        // that told all offsets
 	logs         *Logs
