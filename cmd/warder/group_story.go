@@ -208,6 +208,15 @@ const (
 	stuckRefetched = 3
 )
 
+// asked is how often warder asks the cluster for what is committed on a partition,
+// which shows so much later; 0 when it sees the commits.
+func asked(g *state.GroupView, p *state.PartitionView) time.Duration {
+	if p.Owner != "" {
+		return 0
+	}
+	return time.Duration(g.AskedEvery) * time.Millisecond
+}
+
 func (t *teller) stuck(g *state.GroupView, p *state.PartitionView) bool {
 	if waiting(p) == 0 {
 		return false
@@ -219,7 +228,7 @@ func (t *teller) stuck(g *state.GroupView, p *state.PartitionView) bool {
 	if last.IsZero() {
 		last = p.CommittedAt
 	}
-	return !last.IsZero() && t.now.Sub(last) > stuckAfter
+	return !last.IsZero() && t.now.Sub(last) > stuckAfter+asked(g, p)
 }
 
 // waiting is how many records the group can still read: its lag, without what the

@@ -344,3 +344,51 @@ Rebalances, newest first:
 		})
 	}
 }
+
+// TestStoryOfAGroupElsewhere: nobody of it comes through warder, which asks the cluster.
+func TestStoryOfAGroupElsewhere(t *testing.T) {
+	h := &groupPast{logs: state.NewLogs(0), now: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)}
+	h.group, _ = state.NewGroups(h.logs).New("billing", h.now).(*state.Group)
+	asks := func(groupState string, members int, offset int64) {
+		h.group.Apply(rules.GroupDescribed{At: h.now, Group: "billing", State: groupState, Members: members, ProtocolType: "consumer", Every: 30 * time.Second})
+		h.group.Apply(rules.OffsetsFetched{At: h.now, Group: "billing", Looked: true, All: true, Offsets: []rules.PartitionOffset{{TopicPartition: orders17, Offset: offset}}})
+		h.log(0, 500)
+		h.pass(29 * time.Second)
+	}
+	told := func() string {
+		teller := teller{now: h.now, zone: time.UTC}
+		var out bytes.Buffer
+		if err := teller.write(&out, teller.tell(h.group.View(h.now), nil)); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	asks("Stable", 2, 300)
+	asks("Stable", 2, 400)
+	asks("Stable", 2, 400)
+	want := `group billing: 0 members, 1 partition, 100 records behind (classic, generation -1)
+2 members of the group do not come through this warder: it asks the cluster every 30s what they commit, last at 14:01:00.
+
+Nothing was lost, skipped or read again since 14:00:00, when warder first heard of the group; 100 records in 1 partition are on their way.
+
+orders/17: committed 400 by 14:00:30, the log begins at 0 and ends at 500: 100 records behind; who reads it is not seen here, and moves: its commits rose last at 14:00:30
+`
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Error(diff)
+	}
+	for range 3 {
+		asks("Empty", 0, 400)
+	}
+	want = `group billing: 0 members, 1 partition, 100 records behind (classic, generation -1)
+
+Nobody reads: the group has had no members since 14:01:30, and 100 records wait in 1 partition; they are not lost.
+
+orders/17: committed 400 by 14:00:30, the log begins at 0 and ends at 500: 100 records behind; read by nobody: the group has had no members since 14:01:30
+
+What to do:
+  - Start the consumers again: what waits is read from the committed offset on, as long as retention has not removed it.
+`
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Error(diff)
+	}
+}

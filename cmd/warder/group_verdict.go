@@ -238,10 +238,22 @@ func (s *groupStory) fine(t *teller) {
 	}
 }
 
+// membersDo begins a sentence about what some members do.
+func membersDo(n int) string {
+	if n == 1 {
+		return "1 member of the group does"
+	}
+	return fmt.Sprintf("%d members of the group do", n)
+}
+
 // reservations say what the story cannot know.
 func (t *teller) reservations(g *state.GroupView) []string {
 	var list []string
-	if g.Partial {
+	switch {
+	case g.Elsewhere > 0:
+		list = append(list, fmt.Sprintf("%s not come through this warder: it asks the cluster every %s what they commit, last at %s.",
+			membersDo(g.Elsewhere), span(g.AskedEvery), t.clock(g.Asked)))
+	case g.Partial:
 		list = append(list, "Members of the group do not come through this warder: what they do is not seen here.")
 	}
 	if !g.Restarted.IsZero() {

@@ -147,10 +147,10 @@ func (t *teller) reset(m, before *state.MoveView) string {
 
 // place says where the group stands in a partition, and who reads it.
 func (t *teller) place(g *state.GroupView, p *state.PartitionView) string {
-	return strings.Join([]string{t.committed(p) + ", " + logHolds(p) + behind(p), t.reader(g, p)}, "; ") + t.movement(g, p)
+	return strings.Join([]string{t.committed(g, p) + ", " + logHolds(p) + behind(p), t.reader(g, p)}, "; ") + t.movement(g, p)
 }
 
-func (t *teller) committed(p *state.PartitionView) string {
+func (t *teller) committed(g *state.GroupView, p *state.PartitionView) string {
 	switch {
 	case p.Committed == nil:
 		return "no commit seen"
@@ -158,6 +158,8 @@ func (t *teller) committed(p *state.PartitionView) string {
 		return fmt.Sprintf("no committed offset since %s (it was %d)", t.clock(p.Forgotten), *p.Committed)
 	case p.CommittedAt.IsZero():
 		return fmt.Sprintf("committed %d before warder saw it", *p.Committed)
+	case asked(g, p) > 0:
+		return fmt.Sprintf("committed %d by %s", *p.Committed, t.clock(p.CommittedAt))
 	default:
 		return fmt.Sprintf("committed %d at %s", *p.Committed, t.clock(p.CommittedAt))
 	}
@@ -198,7 +200,11 @@ func (t *teller) reader(g *state.GroupView, p *state.PartitionView) string {
 	}
 	switch {
 	case !g.Empty.IsZero():
-		return "read by nobody: the group has had no members since " + t.clock(g.Empty)
+		since := "since "
+		if g.EmptyBefore {
+			since = "at least since "
+		}
+		return "read by nobody: the group has had no members " + since + t.clock(g.Empty)
 	case g.Partial:
 		return "who reads it is not seen here"
 	default:
