@@ -11,8 +11,8 @@ type Upstream struct {
 	// Speak TLS to the brokers. `{}` trusts the system's authorities; leave it out for plaintext.
 	// The files are read again when their content changes.
 	TLS *ClientTLS `yaml:"tls"`
-	// Credentials for warder's own questions (topic configuration and ids). Without them
-	// the questions ride on the connections of clients.
+	// What warder asks the brokers by itself, and as whom: topic configuration and ids, and the groups
+	// that do not come through it. Without it questions about topics ride on the connections of clients, and nobody asks for groups.
 	Lookup *Lookup `yaml:"lookup"`
 	// Where schema ids get their names. Without it findings tell ids alone.
 	SchemaRegistry *SchemaRegistry `yaml:"schema_registry"`
@@ -39,18 +39,35 @@ type ClientTLS struct {
 	ServerName string `yaml:"server_name"`
 }
 
-// Lookup is warder's own identity at the brokers.
+// Lookup is warder's own connection to the brokers, and who it is there.
 type Lookup struct {
-	// SASL user name.
+	// SASL user name; leave it out where the brokers want no credentials.
 	Username string `yaml:"username"`
-	// File holding the password; surrounding space is cut.
+	// File holding the password; surrounding space is cut. Needed with `username`.
 	PasswordFile Path `yaml:"password_file"`
 	// SASL mechanism.
 	Mechanism string `yaml:"mechanism" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
+	// Groups whose offsets, lag and state warder asks for.
+	Groups GroupLookup `yaml:"groups"`
 }
 
 // SetDefaults fills every knob that has a default.
-func (l *Lookup) SetDefaults() { l.Mechanism = "SCRAM-SHA-512" }
+func (l *Lookup) SetDefaults() {
+	l.Mechanism = "SCRAM-SHA-512"
+	l.Groups = GroupLookup{Patterns: []Pattern{"*"}, Every: 30 * time.Second}
+}
+
+// LogsIn says whether there are credentials. It may be called on nil.
+func (l *Lookup) LogsIn() bool { return l != nil && l.Username != "" }
+
+// GroupLookup is which groups warder asks the brokers for, and how often.
+type GroupLookup struct {
+	// Names of groups; those whose members all come through warder are asked for less often. At most 2000 groups and
+	// 100000 partitions in a round.
+	Patterns []Pattern `yaml:"patterns"`
+	// Time between rounds, 10s-1h; 0s asks for none. After errors it is longer.
+	Every time.Duration `yaml:"every" min:"0s" max:"1h"`
+}
 
 // Login is what of it logs in.
 func (l *Lookup) Login() Login { return Login{l.Username, l.PasswordFile, l.Mechanism} }

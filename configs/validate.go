@@ -62,7 +62,7 @@ func (v *validator) upstream() {
 		v.clientTLS("upstream.tls", u.TLS)
 	}
 	if u.Lookup != nil {
-		v.login("upstream.lookup", u.Lookup.Login())
+		v.lookup(u.Lookup)
 	}
 	if u.SchemaRegistry != nil {
 		v.schemaRegistry(u.SchemaRegistry)
@@ -80,6 +80,18 @@ func (v *validator) login(path string, l Login) {
 	}
 	v.secretFile(path+".password_file", l.PasswordFile)
 }
+
+func (v *validator) lookup(l *Lookup) {
+	if l.Username != "" || l.PasswordFile != "" {
+		v.login("upstream.lookup", l.Login())
+	}
+	if every := l.Groups.Every; every > 0 && every < leastGroupLookup {
+		v.fail("upstream.lookup.groups.every", "%v is less than %v; 0s asks for no groups", every, leastGroupLookup)
+	}
+}
+
+// leastGroupLookup is the shortest time between two rounds of questions about groups.
+const leastGroupLookup = 10 * time.Second
 
 func (v *validator) schemaRegistry(r *SchemaRegistry) {
 	const path = "upstream.schema_registry"

@@ -148,7 +148,7 @@ func onGroupsDeleted(s *session, _ *exchange, _ *kmsg.DeleteGroupsRequest, got *
 
 // onOffsetsListed tells the group of a member that asks where a partition begins or
 // ends. A broker answers partitions in an order of its own.
-func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, got *kmsg.ListOffsetsResponse) {
+func onOffsetsListed(s *session, _ *exchange, asked *kmsg.ListOffsetsRequest, got *kmsg.ListOffsetsResponse) {
 	timestamps := make(map[rules.TopicPartition]int64)
 	for i := range asked.Topics {
 		for _, p := range asked.Topics[i].Partitions {
@@ -160,45 +160,26 @@ func onOffsetsListed(s *session, ex *exchange, asked *kmsg.ListOffsetsRequest, g
 			answer := &got.Topics[i].Partitions[j]
 			tp := rules.TopicPartition{Topic: got.Topics[i].Topic, Partition: answer.Partition}
 			if timestamp, ok := timestamps[tp]; ok {
-				s.noteListed(tp, timestamp, answer, asked.IsolationLevel == readCommitted)
-				s.tellListed(tp, timestamp, answer, ex.version)
+				s.tellListed(tp, timestamp, answer, asked.IsolationLevel == readCommitted)
 			}
 		}
 	}
 }
 
-// tellListed tells the group of the member that asks.
-func (s *session) tellListed(tp rules.TopicPartition, timestamp int64, answer *kmsg.ListOffsetsResponseTopicPartition, version int16) {
+// tellListed takes over what an answer says of a log, and tells the group of the
+// member that asks.
+func (s *session) tellListed(tp rules.TopicPartition, timestamp int64, answer *kmsg.ListOffsetsResponseTopicPartition, stable bool) {
+	offset := listedOffset(answer)
+	if ends, ok := state.ListedEnds(timestamp, offset, answer.ErrorCode, stable, s.out.readAt); ok {
+		s.srv.logs.Learn(tp, ends)
+	}
 	id := s.identity.Load()
 	m, ok := s.srv.members.Find(id, tp)
 	if !ok {
 		return
 	}
-	offset := answer.Offset
-	if version == 0 && len(answer.OldStyleOffsets) > 0 {
-		offset = answer.OldStyleOffsets[0]
-	}
 	s.emit(rules.OffsetsListed{
 		At: s.out.readAt, Client: id, Membership: m.Membership, TopicPartition: tp,
 		Timestamp: timestamp, Offset: offset, ErrorCode: answer.ErrorCode,
 	})
-}
-
-// noteListed takes over what an answer to ListOffsets says of a log.
-func (s *session) noteListed(tp rules.TopicPartition, timestamp int64, answer *kmsg.ListOffsetsResponseTopicPartition, stable bool) {
-	at := s.out.readAt
-	ends := state.LogEnds{HighWatermark: -1, At: at, LastStableOffset: -1, LogStartOffset: -1, StartAt: at}
-	switch {
-	case answer.ErrorCode != 0 || answer.Offset < 0:
-		return
-	case timestamp == rules.EarliestTimestamp:
-		ends.LogStartOffset = answer.Offset
-	case timestamp == rules.LatestTimestamp && stable:
-		ends.LastStableOffset = answer.Offset
-	case timestamp == rules.LatestTimestamp:
-		ends.HighWatermark = answer.Offset
-	default:
-		return
-	}
-	s.srv.logs.Learn(tp, ends)
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type lookups struct {
 	srv     *Server
 	own     *ownConnection
 	readers *readerLookup
+	groups  *groupLookup
 
 	mu        sync.Mutex
 	questions map[topicKey]*question // guarded by mu; at most maxQuestions
@@ -79,7 +81,11 @@ func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lookups{srv: s, own: own, readers: newReaderLookup(s, own), questions: make(map[topicKey]*question)}, nil
+	groups, err := newGroupLookup(s, own, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("upstream.lookup.groups.patterns: %w", err)
+	}
+	return &lookups{srv: s, own: own, readers: newReaderLookup(s, own), groups: groups, questions: make(map[topicKey]*question)}, nil
 }
 
 // carrierFor chooses who carries a question that session s raises: warder's own

@@ -31,7 +31,7 @@ const (
 // never on the path of traffic.
 type ownConnection struct {
 	srv         *Server
-	credentials bool         // set at construction: upstream.lookup is given
+	credentials bool         // set at construction: upstream.lookup has some
 	saslSeen    atomic.Bool  // clients authenticate by SASL, so an anonymous connection would be refused
 	refused     atomic.Int64 // when an anonymous question was last turned away, in ns since 1970; 0: never
 
@@ -51,7 +51,7 @@ func newOwnConnection(s *Server, cfg *configs.Lookup) (*ownConnection, error) {
 		kgo.Dialer(func(ctx context.Context, _, address string) (net.Conn, error) { return s.dialer.dial(ctx, address) }),
 		kgo.RetryTimeout(ownTimeout),
 	}
-	if cfg != nil {
+	if cfg.LogsIn() {
 		mechanism, err := SASLMechanism(cfg.Login())
 		if err != nil {
 			return nil, err

@@ -236,36 +236,44 @@ func (l *readerLookup) partitions(ctx context.Context, topic string) ([]int32, e
 	return numbers, nil
 }
 
-// groups lists the groups of every broker.
+// groups names the groups of every broker.
 func (l *readerLookup) groups(ctx context.Context) ([]string, error) {
-	seen := map[string]bool{}
-	for _, shard := range l.own.client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
-		if shard.Err != nil {
-			return nil, shard.Err
-		}
-		resp, ok := shard.Resp.(*kmsg.ListGroupsResponse)
-		if !ok {
-			continue
-		}
-		if err := answerError(resp.ErrorCode); err != nil {
-			return nil, err
-		}
-		for i := range resp.Groups {
-			if strings.EqualFold(resp.Groups[i].GroupType, "share") {
-				return nil, errShareGroup
-			}
-			seen[resp.Groups[i].Group] = true
-		}
-		if len(seen) > maxGroups {
-			return nil, errTooManyGroups
-		}
+	all, err := listGroups(ctx, l.own)
+	if err != nil {
+		return nil, err
 	}
-	names := make([]string, 0, len(seen))
-	for name := range seen {
-		names = append(names, name)
+	if len(all) > maxGroups {
+		return nil, errTooManyGroups
 	}
-	slices.Sort(names)
+	names := make([]string, len(all))
+	for i := range all {
+		if strings.EqualFold(all[i].GroupType, "share") {
+			return nil, errShareGroup
+		}
+		names[i] = all[i].Group
+	}
 	return names, nil
+}
+
+// listGroups lists the groups of every broker by name, and gives the error of a
+// broker that did not answer: then its groups are missing.
+func listGroups(ctx context.Context, own *ownConnection) (list []kmsg.ListGroupsResponseGroup, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
+	defer cancel()
+	for _, shard := range own.client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
+		resp, ok := shard.Resp.(*kmsg.ListGroupsResponse)
+		switch {
+		case shard.Err != nil:
+			err = shard.Err
+		case ok && resp.ErrorCode != 0:
+			err = answerError(resp.ErrorCode)
+		case ok:
+			list = append(list, resp.Groups...)
+		}
+	}
+	byName := func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) }
+	slices.SortFunc(list, byName)
+	return slices.CompactFunc(list, func(a, b kmsg.ListGroupsResponseGroup) bool { return byName(a, b) == 0 }), err
 }
 
 // readersAmong appends those of the groups that have committed an offset for the topic.

@@ -93,6 +93,15 @@ func startRig(t testing.TB, broker *fakebroker.Broker, upstream string, specs []
 	return startRigOn(t, broker, upstream, change, func(o *engine.Options, _ *Options) { o.Specs = specs })
 }
 
+// startModelled is startRig with the model of groups.
+func startModelled(t testing.TB, upstream string, specs []rules.Spec, change func(*configs.Config)) *rig {
+	t.Helper()
+	logs := state.NewLogs(0)
+	return startRigOn(t, nil, upstream, change, func(eo *engine.Options, o *Options) {
+		eo.Specs, eo.Models, o.Logs = specs, []rules.Model{state.NewGroups(logs)}, logs
+	})
+}
+
 // startRigOn is startRig with an engine of the test's own making.
 func startRigOn(t testing.TB, broker *fakebroker.Broker, upstream string, change func(*configs.Config), on func(*engine.Options, *Options)) *rig {
 	t.Helper()

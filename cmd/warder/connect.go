@@ -56,7 +56,7 @@ func askCluster(ctx context.Context, cfg *configs.Config) (*clusterView, error) 
 	if err == nil {
 		return viewOf(cfg, resp)
 	}
-	if cfg.Upstream.Lookup == nil {
+	if !cfg.Upstream.Lookup.LogsIn() {
 		if mechanisms := saslMechanisms(ctx, client); len(mechanisms) > 0 {
 			return &clusterView{Brokers: []brokerView{}, Note: fmt.Sprintf(
 				"The brokers answer, and want clients to authenticate (%s). warder passes that through and needs no\n"+
@@ -79,7 +79,7 @@ func hint(cfg *configs.Config, err error) string {
 		return "\nThe certificate is made out to another name; use that in upstream.bootstrap, or set upstream.tls.server_name"
 	case notTLS, cfg.Upstream.TLS != nil && closed(err) && strings.HasPrefix(err.Error(), "unable to dial"):
 		return "\nThe broker does not speak TLS on that port; remove upstream.tls, or use its TLS port"
-	case errors.Is(err, kerr.SaslAuthenticationFailed), cfg.Upstream.Lookup != nil && closed(err):
+	case errors.Is(err, kerr.SaslAuthenticationFailed), cfg.Upstream.Lookup.LogsIn() && closed(err):
 		return "\nThe brokers refuse the user name, password or mechanism of upstream.lookup"
 	case cfg.Upstream.TLS == nil && closed(err):
 		return "\nThe broker closed the connection; if that is a TLS port, set upstream.tls"
@@ -117,7 +117,7 @@ func upstreamClient(cfg *configs.Config) (*kgo.Client, error) {
 
 // lookupLogin is how warder logs in for itself, nil when it does not.
 func lookupLogin(l *configs.Lookup) *configs.Login {
-	if l == nil {
+	if !l.LogsIn() {
 		return nil
 	}
 	login := l.Login()
