@@ -56,6 +56,7 @@ type proxySpec struct {
 	upstream  kafka.Listener
 	listeners []listenerSpec
 	rules     string // YAML below `rules:`, indented by two
+	lookup    string // YAML of `upstream.lookup`, in one line
 }
 
 const brokerPorts = 6
@@ -117,6 +118,9 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 	case kafka.MTLS:
 		fmt.Fprintf(&y, "  tls: {ca: %s, cert: %s, key: %s}\n", w.certs.CA, w.certs.ClientCert, w.certs.ClientKey)
 	default: // plaintext and SASL without TLS need nothing said
+	}
+	if spec.lookup != "" {
+		fmt.Fprintf(&y, "  lookup: %s\n", spec.lookup)
 	}
 	y.WriteString("listeners:\n")
 	for _, l := range spec.listeners {
