@@ -62,6 +62,9 @@ func onConsumerHeartbeat(s *session, ex *exchange, asked *kmsg.ConsumerGroupHear
 	}
 	s.noteConsumer(&ev)
 	s.emit(ev)
+	if ev.ErrorCode == 0 && s.srv.engine.Wants(rules.KindGroupConfigured) {
+		s.srv.lookups.wantSession(s, ev.Group)
+	}
 }
 
 // noteConsumer remembers which member the client is.

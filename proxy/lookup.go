@@ -12,6 +12,7 @@ import (
 	"warder/configs"
 	"warder/protocol/messages"
 	"warder/rules"
+	"warder/rules/state"
 )
 
 // Lookup carries one of warder's own questions to the cluster. There are two
@@ -67,13 +68,15 @@ type lookups struct {
 	groups  *groupLookup
 
 	mu        sync.Mutex
-	questions map[topicKey]*question // guarded by mu; at most maxQuestions
+	questions map[topicKey]*question        // guarded by mu; at most maxQuestions
+	sessions  *state.LRU[string, time.Time] // guarded by mu: when the session timeout of a group is to be asked for again
 }
 
-// topicKey names a topic by name or, while that is not known, by id.
+// topicKey names a topic by name or, while that is not known, by id; or a group.
 type topicKey struct {
-	name string
-	id   [16]byte
+	name  string
+	id    [16]byte
+	group string
 }
 
 func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
@@ -85,7 +88,7 @@ func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream.lookup.groups.patterns: %w", err)
 	}
-	return &lookups{srv: s, own: own, readers: newReaderLookup(s, own), groups: groups, questions: make(map[topicKey]*question)}, nil
+	return &lookups{srv: s, own: own, readers: newReaderLookup(s, own), groups: groups, questions: make(map[topicKey]*question), sessions: state.NewLRU[string, time.Time](maxSessionGroups)}, nil
 }
 
 // carrierFor chooses who carries a question that session s raises: warder's own

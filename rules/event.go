@@ -60,6 +60,7 @@ const (
 	KindFetchAnswered
 	KindConnectionUsed
 	KindGroupDescribed
+	KindGroupConfigured
 
 	// NumKinds bounds the values above.
 	NumKinds

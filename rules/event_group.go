@@ -281,3 +281,22 @@ func (e GroupDescribed) When() time.Time { return e.At }
 
 // Key knows ByGroup.
 func (e GroupDescribed) Key(k KeyKind) string { return groupKey(k, e.Group) }
+
+// GroupConfigured is what the cluster says of the configuration of a group by
+// KIP-848, whose members are not told how long they may be silent.
+type GroupConfigured struct {
+	At    time.Time
+	Group string
+	// SessionTimeout is consumer.session.timeout.ms of the group, or the brokers'
+	// group.consumer.session.timeout.ms.
+	SessionTimeout time.Duration
+}
+
+// Kind is KindGroupConfigured.
+func (GroupConfigured) Kind() Kind { return KindGroupConfigured }
+
+// When is the time of the answer.
+func (e GroupConfigured) When() time.Time { return e.At }
+
+// Key knows ByGroup.
+func (e GroupConfigured) Key(k KeyKind) string { return groupKey(k, e.Group) }

@@ -17,8 +17,15 @@ const (
 // compacted (TopicConfig.CLEANUP_POLICY_CONFIG).
 const CleanupPolicy = "cleanup.policy"
 
-// ResourceTopic is the resource type of topics (ConfigResource.Type.TOPIC).
-const ResourceTopic = 2
+// GroupSession is the configuration of a group by KIP-848 that says how long its
+// members may be silent (GroupConfig.CONSUMER_SESSION_TIMEOUT_MS_CONFIG).
+const GroupSession = "consumer.session.timeout.ms"
+
+// Resource types (ConfigResource.Type).
+const (
+	ResourceTopic = 2
+	ResourceGroup = 32
+)
 
 // ConfigSource says where a configured value comes from (DescribeConfigsResponse.ConfigSource).
 type ConfigSource int8
@@ -70,6 +77,30 @@ func NewDescribeTopicConfigs(topics []string, keys ...string) *kmsg.DescribeConf
 	return rq
 }
 
+// NewDescribeGroupSession asks for the session timeout of a group.
+func NewDescribeGroupSession(group string) *kmsg.DescribeConfigsRequest {
+	rq := kmsg.NewPtrDescribeConfigsRequest()
+	res := kmsg.NewDescribeConfigsRequestResource()
+	res.ResourceType, res.ResourceName, res.ConfigNames = ResourceGroup, group, []string{GroupSession}
+	rq.Resources = append(rq.Resources, res)
+	return rq
+}
+
+// GroupConfig returns the entries of the first group in a DescribeConfigs response, or
+// the error that stands in place of them.
+func GroupConfig(resp kmsg.Response) (configs []Config, errorCode int16) {
+	dc, ok := resp.(*kmsg.DescribeConfigsResponse)
+	if !ok {
+		return nil, 0
+	}
+	for i := range dc.Resources {
+		if res := &dc.Resources[i]; res.ResourceType == ResourceGroup {
+			return describedConfigs(dc.Version, res), res.ErrorCode
+		}
+	}
+	return nil, 0
+}
+
 // TopicConfig is what a DescribeConfigs response says of a topic.
 type TopicConfig struct {
 	Topic     string
@@ -93,14 +124,19 @@ func TopicConfigs(resp kmsg.Response) []TopicConfig {
 		if res.ResourceType != ResourceTopic {
 			continue
 		}
-		c := TopicConfig{Topic: res.ResourceName, ErrorCode: res.ErrorCode, Configs: make([]Config, len(res.Configs))}
-		for j := range res.Configs {
-			c.Configs[j] = describedConfig(dc.Version, &res.Configs[j])
-		}
+		c := TopicConfig{Topic: res.ResourceName, ErrorCode: res.ErrorCode, Configs: describedConfigs(dc.Version, res)}
 		c.CleanupPolicy, _ = ConfigValue(c.Configs, CleanupPolicy)
 		out = append(out, c)
 	}
 	return out
+}
+
+func describedConfigs(version int16, res *kmsg.DescribeConfigsResponseResource) []Config {
+	configs := make([]Config, len(res.Configs))
+	for i := range res.Configs {
+		configs[i] = describedConfig(version, &res.Configs[i])
+	}
+	return configs
 }
 
 func describedConfig(version int16, e *kmsg.DescribeConfigsResponseResourceConfig) Config {

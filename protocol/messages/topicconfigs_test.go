@@ -121,3 +121,30 @@ func TestCleanupPolicyAfter(t *testing.T) {
 		}
 	}
 }
+
+func TestDescribeGroupSession(t *testing.T) {
+	rq := NewDescribeGroupSession("billing")
+	if res := rq.Resources[0]; int8(res.ResourceType) != 32 || res.ResourceName != "billing" || len(res.ConfigNames) != 1 || res.ConfigNames[0] != "consumer.session.timeout.ms" {
+		t.Errorf("asks for %+v", res)
+	}
+	resp := kmsg.NewPtrDescribeConfigsResponse()
+	resp.Version = 4
+	topic, group := kmsg.NewDescribeConfigsResponseResource(), kmsg.NewDescribeConfigsResponseResource()
+	topic.ResourceType, topic.ResourceName = ResourceTopic, "orders"
+	group.ResourceType, group.ResourceName = ResourceGroup, "billing"
+	c := kmsg.NewDescribeConfigsResponseResourceConfig()
+	c.Name, c.Value, c.Source = GroupSession, str("20000"), 5
+	group.Configs = append(group.Configs, c)
+	resp.Resources = append(resp.Resources, topic, group)
+	configs, code := GroupConfig(resp)
+	if value, ok := ConfigValue(configs, GroupSession); value != "20000" || !ok || code != 0 {
+		t.Errorf("%+v, %d", configs, code)
+	}
+	resp.Resources[1].ErrorCode = 30
+	if _, code = GroupConfig(resp); code != 30 {
+		t.Errorf("error %d", code)
+	}
+	if configs, code = GroupConfig(kmsg.NewPtrFetchResponse()); configs != nil || code != 0 {
+		t.Error("read out of another response")
+	}
+}

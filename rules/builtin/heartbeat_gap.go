@@ -172,8 +172,8 @@ func (r *heartbeatGap) level(m *state.Member, now time.Time) silenceLevel {
 	}
 	silent, interval := now.Sub(m.Alive), m.HeartbeatInterval()
 	warn := max(2*interval, part(r.WarnAfter, m.SessionTimeout))
-	if !m.Gone.IsZero() && m.InstanceID == "" || m.Consumer() {
-		warn = 2 * interval // a lost connection, and KIP-848, where the session timeout is not on the wire
+	if !m.Gone.IsZero() && m.InstanceID == "" || m.Consumer() && !m.SessionKnown {
+		warn = 2 * interval // a lost connection, and KIP-848 while the cluster has not said the session timeout
 	}
 	// A heartbeat that is a little late is nothing, however short the session.
 	critical := max(3*interval/2, part(r.CriticalAfter, m.SessionTimeout))

@@ -79,6 +79,7 @@
 //	log orders/0 end=500 start=20             (as traffic of others shows)
 //	warder asks g: state=Stable members=2 every=30s orders/0=120    (what the cluster answers to warder itself: all offsets
 //	                                          of the group; type=simple for consumers that choose their own)
+//	group g has session=20s                   (what the cluster says of the configuration of a group by KIP-848)
 //	warder stalls 20s                         (warder itself stands still)
 //	warder restarts 20s                       (it ends, and starts so much later with its state file)
 //	repeat 20 every 1s                        (lines up to end; {n} is the round, {n*10+5} is reckoned with it)

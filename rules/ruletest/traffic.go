@@ -66,6 +66,8 @@ func (s *stage) line(line string) asking {
 		s.setTopic(words[1], words[3])
 	case words[0] == "warder" && verb == "asks":
 		s.lookAtGroup(words[2:])
+	case words[0] == "group":
+		s.emit(rules.GroupConfigured{At: s.now, Group: verb, SessionTimeout: s.settings(words[2:]).duration("session", 0)})
 	case words[0] == "warder":
 		s.warder(words[1:])
 	case words[0] == "log":

@@ -88,7 +88,7 @@ func (*Groups) Kinds() []rules.Kind {
 		rules.KindConsumerHeartbeat, rules.KindMemberGone, rules.KindCommitted, rules.KindOffsetsFetched,
 		rules.KindOffsetsSettled, rules.KindOffsetsDeleted, rules.KindOffsetsListed, rules.KindMemberFetched, rules.KindMemberPolled,
 		rules.KindAcquired, rules.KindAcknowledged, rules.KindShareOffsets,
-		rules.KindGroupDescribed,
+		rules.KindGroupDescribed, rules.KindGroupConfigured,
 	}
 }
 
@@ -190,6 +190,7 @@ type Group struct {
 	ticked       time.Time
 	awaited      bool          // it had members before warder was started anew, and none was heard yet
 	typeBefore   string        // Type before that
+	session      time.Duration // of members by KIP-848; 0 when it is not known
 	lookEvery    time.Duration // how often warder asks for it
 	looks        uint32        // that told all offsets
 	logs         *Logs
@@ -254,6 +255,8 @@ func (g *Group) Apply(ev rules.Event) {
 		g.shareOffsets(&ev)
 	case rules.GroupDescribed:
 		g.described(&ev)
+	case rules.GroupConfigured:
+		g.configured(&ev)
 	case rules.Gap:
 		g.Lost = now
 		g.forgetAllPending()

@@ -69,6 +69,7 @@ func (g *Group) arrives(ev *rules.ConsumerHeartbeat) (*Member, *Rebalance) {
 // the round that began with it.
 func (g *Group) follow(m *Member, r *Rebalance, ev *rules.ConsumerHeartbeat) {
 	m.Client, m.interval = ev.Client, ev.HeartbeatInterval
+	g.setSession(m)
 	if ev.RebalanceTimeout > 0 {
 		m.RebalanceTimeout = ev.RebalanceTimeout
 	}
@@ -99,6 +100,20 @@ func (g *Group) followStreams(m *Member, ev *rules.StreamsHeartbeat, assigned bo
 	m.Status = ev.Status
 	if assigned {
 		m.Tasks = &Tasks{ev.Active, ev.Standby, ev.Warmup}
+	}
+}
+
+// configured takes in how long members by KIP-848 may be silent.
+func (g *Group) configured(ev *rules.GroupConfigured) {
+	g.session = ev.SessionTimeout
+	for _, m := range g.members {
+		g.setSession(m)
+	}
+}
+
+func (g *Group) setSession(m *Member) {
+	if g.session > 0 && m.Consumer() {
+		m.SessionTimeout, m.SessionKnown = g.session, true
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 	errUnreleasedInstance = 111
 )
 
-// DefaultSessionTimeout stands in where the session timeout is not on the wire:
-// the brokers' default of group.consumer.session.timeout.ms (KIP-848), and of the
+// DefaultSessionTimeout stands in where the session timeout is not on the wire,
+// until the cluster has said it: the brokers' default of group.consumer.session.timeout.ms (KIP-848), and of the
 // same for share and Streams groups (GroupCoordinatorConfig.java).
 const DefaultSessionTimeout = 45 * time.Second
 
@@ -146,7 +146,7 @@ func (m *Member) Expires() time.Time {
 
 // Consumer says that the member speaks the consumer group protocol (KIP-848) or one
 // of those after it, in which the coordinator says how often to send heartbeats, and
-// the session timeout is not on the wire.
+// nobody how long the session timeout is.
 func (m *Member) Consumer() bool { return m.interval > 0 }
 
 // Owns says whether a partition is assigned to the member.
