@@ -70,6 +70,8 @@ type lookups struct {
 	mu        sync.Mutex
 	questions map[topicKey]*question        // guarded by mu; at most maxQuestions
 	sessions  *state.LRU[string, time.Time] // guarded by mu: when the session timeout of a group is to be asked for again
+	// producersRefused is when the cluster last refused to say who writes.
+	producersRefused time.Time // guarded by mu
 }
 
 // topicKey names a topic by name or, while that is not known, by id; or a group.

@@ -65,10 +65,20 @@ func newReaderLookup(s *Server, own *ownConnection) *readerLookup {
 	}
 }
 
-// AskWhoReads takes the question which groups read a topic; the answer is an event
-// to the engine. It never blocks, and returns false when the question cannot be
-// asked: warder may not ask by itself, the cluster refused lately, or too many wait.
-func (s *Server) AskWhoReads(q rules.WhoReads) bool { return s.lookups.readers.ask(q.Topic) }
+// Ask takes a rule's question to the cluster; the answer is an event to the engine.
+// It never blocks, and returns false when the question cannot be asked: it is for
+// somebody else, warder may not ask by itself, the cluster refused lately, or too many
+// wait.
+func (s *Server) Ask(q rules.Question) bool {
+	switch q := q.(type) {
+	case rules.WhoReads:
+		return s.lookups.readers.ask(q.Topic)
+	case rules.OpenTransactions:
+		return s.lookups.askOpenTransactions(q)
+	default:
+		return false
+	}
+}
 
 func (l *readerLookup) ask(topic string) bool {
 	now := l.srv.now()

@@ -100,12 +100,12 @@ func TestWhoReadsIsAnsweredByTheCluster(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if !l.AskWhoReads(rules.WhoReads{Topic: q.topic}) {
+		if !l.Ask(rules.WhoReads{Topic: q.topic}) {
 			t.Fatal("the question was not taken")
 		}
 		l.follower.wants(t, rules.TopicReaders{Topic: q.topic, Known: true, Groups: q.groups})
 	}
-	if !l.AskWhoReads(rules.WhoReads{Topic: "orders-v2"}) {
+	if !l.Ask(rules.WhoReads{Topic: "orders-v2"}) {
 		t.Fatal("the question was not taken")
 	}
 	eventually(t, "the answer", func() bool { return len(l.follower.seen()) == 1 })
@@ -115,13 +115,13 @@ func TestWhoReadsIsAnsweredByTheCluster(t *testing.T) {
 	// What was found out lately is not asked again.
 	n := l.asked("answered")
 	l.commits("late", "orders")
-	l.AskWhoReads(rules.WhoReads{Topic: "orders"})
+	l.Ask(rules.WhoReads{Topic: "orders"})
 	eventually(t, "the answer", func() bool { return len(l.follower.seen()) == 2 })
 	if l.asked("answered") != n || n != 3 {
 		t.Errorf("asked %v times, before %v", l.asked("answered"), n)
 	}
 	l.pass(readersLifetime)
-	l.AskWhoReads(rules.WhoReads{Topic: "orders"})
+	l.Ask(rules.WhoReads{Topic: "orders"})
 	eventually(t, "the new answer", func() bool { return len(l.follower.seen()) == 3 })
 	if got, _ := l.follower.seen()[2].(rules.TopicReaders); fmt.Sprint(got.Groups) != "[audit billing late]" {
 		t.Errorf("%+v", got)
@@ -134,7 +134,7 @@ func TestOfTooManyGroupsNobodyCanSay(t *testing.T) {
 		l.commits(fmt.Sprint("group-", i), "orders")
 	}
 	for range 2 {
-		l.AskWhoReads(rules.WhoReads{Topic: "orders"})
+		l.Ask(rules.WhoReads{Topic: "orders"})
 		l.follower.wants(t, rules.TopicReaders{Topic: "orders"})
 	}
 	if n := l.asked("failed"); n != 1 {
@@ -154,7 +154,7 @@ func TestShareGroupsCannotBeAsked(t *testing.T) {
 	if resp, err := beat.RequestWith(t.Context(), cl); err != nil || resp.ErrorCode != 0 {
 		t.Fatalf("%+v, %v", resp, err)
 	}
-	l.AskWhoReads(rules.WhoReads{Topic: "orders"})
+	l.Ask(rules.WhoReads{Topic: "orders"})
 	l.follower.wants(t, rules.TopicReaders{Topic: "orders"})
 }
 
@@ -189,7 +189,7 @@ func TestPartialSightIsNoSight(t *testing.T) {
 			})
 			l.topics.Learn("orders", topicID("orders"), 3)
 			l.commits("billing", "orders")
-			if !l.AskWhoReads(rules.WhoReads{Topic: "orders"}) {
+			if !l.Ask(rules.WhoReads{Topic: "orders"}) {
 				t.Fatal("the question was not taken")
 			}
 			if tt.known {
@@ -198,11 +198,11 @@ func TestPartialSightIsNoSight(t *testing.T) {
 			}
 			l.follower.wants(t, rules.TopicReaders{Topic: "orders"})
 			eventually(t, "the refusal to be counted", func() bool { return l.asked("refused") == 1 })
-			if l.AskWhoReads(rules.WhoReads{Topic: "orders"}) {
+			if l.Ask(rules.WhoReads{Topic: "orders"}) {
 				t.Error("asked again although the cluster refused")
 			}
 			l.pass(refusalLifetime)
-			if !l.AskWhoReads(rules.WhoReads{Topic: "orders"}) {
+			if !l.Ask(rules.WhoReads{Topic: "orders"}) {
 				t.Error("not asked again for good")
 			}
 			l.follower.wants(t, rules.TopicReaders{Topic: "orders"})
@@ -243,7 +243,7 @@ func TestWithoutConnectionOfItsOwnWarderAsksNobody(t *testing.T) {
 	r, _ := newFollowed(t)
 	r.sasl()
 	authenticate(r.dial(), "alice", "x")
-	if r.AskWhoReads(rules.WhoReads{Topic: "orders"}) {
+	if r.Ask(rules.WhoReads{Topic: "orders"}) {
 		t.Error("the question was taken")
 	}
 }
@@ -252,7 +252,7 @@ func TestWaitingQuestionsAreBounded(t *testing.T) {
 	r, _ := newFollowed(t)
 	taken := 0
 	for i := range 2 * maxReaderQuestions { // nobody runs
-		if r.AskWhoReads(rules.WhoReads{Topic: fmt.Sprint("topic-", i)}) {
+		if r.Ask(rules.WhoReads{Topic: fmt.Sprint("topic-", i)}) {
 			taken++
 		}
 	}
@@ -265,7 +265,7 @@ func TestWaitingQuestionsAreBounded(t *testing.T) {
 func TestDeadClusterIsNotKnown(t *testing.T) {
 	l := newLibrary(t, embedded.Options{}, nil, nil)
 	l.cluster.Close()
-	l.AskWhoReads(rules.WhoReads{Topic: "orders"})
+	l.Ask(rules.WhoReads{Topic: "orders"})
 	l.follower.wants(t, rules.TopicReaders{Topic: "orders"})
 	if l.asked("failed") != 1 {
 		t.Error("the failure is not counted")

@@ -61,6 +61,7 @@ const (
 	KindConnectionUsed
 	KindGroupDescribed
 	KindGroupConfigured
+	KindTransactionsOpen
 
 	// NumKinds bounds the values above.
 	NumKinds

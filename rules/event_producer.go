@@ -76,3 +76,39 @@ func (e ProduceFailed) Key(k KeyKind) string {
 		return ""
 	}
 }
+
+// TransactionsOpen is the answer to OpenTransactions.
+type TransactionsOpen struct {
+	At time.Time
+	TopicPartition
+	// Known is false when nobody could say.
+	Known bool
+	// Open transactions, the one that began at the lowest offset first; at most 20
+	// of them.
+	Open []OpenTransaction
+}
+
+// OpenTransaction is a transaction as the leader of a partition knows it.
+type OpenTransaction struct {
+	ProducerID    int64
+	ProducerEpoch int32
+	// StartOffset is its first record in the partition.
+	StartOffset int64
+	// LastWrite is the timestamp of its last batch in the partition, by the
+	// producer's clock or the broker's; zero when there is none.
+	LastWrite time.Time
+}
+
+// Kind is KindTransactionsOpen.
+func (TransactionsOpen) Kind() Kind { return KindTransactionsOpen }
+
+// When is the time of the answer.
+func (e TransactionsOpen) When() time.Time { return e.At }
+
+// Key knows ByTopic.
+func (e TransactionsOpen) Key(k KeyKind) string {
+	if k == ByTopic {
+		return e.Topic
+	}
+	return ""
+}

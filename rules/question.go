@@ -33,3 +33,12 @@ type SubjectsOfSchema struct {
 func (q SubjectsOfSchema) Unanswered(now time.Time) Event {
 	return SchemaSubjects{At: now, ID: q.ID, Topic: q.Topic}
 }
+
+// OpenTransactions asks which producers have a transaction open in a partition
+// (DescribeProducers). The answer is TransactionsOpen.
+type OpenTransactions struct{ TopicPartition }
+
+// Unanswered is a TransactionsOpen that is not Known.
+func (q OpenTransactions) Unanswered(now time.Time) Event {
+	return TransactionsOpen{At: now, TopicPartition: q.TopicPartition}
+}

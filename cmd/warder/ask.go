@@ -12,13 +12,13 @@ import (
 
 // asker brings the questions of rules to whoever can answer them.
 type asker struct {
-	cluster func(rules.WhoReads) bool
+	cluster func(rules.Question) bool
 	schemas *registry.Registry // nil without a schema registry
 }
 
 // newAsker makes the askers that the configuration gives an address for, beside
 // cluster, which asks the brokers; answers go to emit.
-func newAsker(cfg *configs.Config, cluster func(rules.WhoReads) bool, emit func(rules.Event), log zerolog.Logger) asker {
+func newAsker(cfg *configs.Config, cluster func(rules.Question) bool, emit func(rules.Event), log zerolog.Logger) asker {
 	a := asker{cluster: cluster}
 	if c := cfg.Upstream.SchemaRegistry; c != nil {
 		a.schemas = registry.New(registry.Options{Config: c, Answer: emit, Failed: func(err error) {
@@ -35,12 +35,10 @@ func newAsker(cfg *configs.Config, cluster func(rules.WhoReads) bool, emit func(
 // ask hands on a question; false when nobody could answer it.
 func (a asker) ask(q rules.Question) bool {
 	switch q := q.(type) {
-	case rules.WhoReads:
-		return a.cluster(q)
 	case rules.SubjectsOfSchema:
 		return a.schemas != nil && a.schemas.Ask(q)
 	default:
-		return false
+		return a.cluster(q)
 	}
 }
 

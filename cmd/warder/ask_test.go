@@ -97,7 +97,7 @@ func TestProducerAndConsumerTalkPastEachOther(t *testing.T) {
 
 func TestQuestionsGoToWhoeverKnows(t *testing.T) {
 	cfg := configs.Default()
-	nobody := func(rules.WhoReads) bool { return false }
+	nobody := func(rules.Question) bool { return false }
 	question := rules.SubjectsOfSchema{ID: 7, Topic: "orders"}
 	if newAsker(cfg, nobody, nil, zerolog.Nop()).ask(question) {
 		t.Error("a question is taken without a registry")

@@ -76,7 +76,7 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	w.asked = newAsker(cfg, w.proxy.AskWhoReads, w.engine.Emit, w.log)
+	w.asked = newAsker(cfg, w.proxy.Ask, w.engine.Emit, w.log)
 	w.engine.AnswerWith(w.asked.ask)
 	if cfg.Admin.Enabled() {
 		w.admin, err = admin.Listen(ctx, admin.Options{

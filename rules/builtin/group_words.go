@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -137,4 +138,4 @@ func departureOf(g *state.Group, id string) *state.Departure {
 
 // sortedKeys gives the keys of a map in order: what is reported must not depend on
 // the order of a map.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -27,6 +27,9 @@ type stallKnobs struct {
 	// When nothing more was heard for this long, the coordinator has done its
 	// work.
 	OverAfter time.Duration `yaml:"over_after" min:"1s" max:"24h"`
+	// How long readers must stand still behind a transaction of which nothing was
+	// seen here before the cluster is asked whose it is.
+	UnseenAfter time.Duration `yaml:"unseen_after" min:"1s" max:"24h"`
 }
 
 func transactionStallSpec() rules.Spec {
@@ -44,6 +47,7 @@ func transactionStallSpec() rules.Spec {
 			{Kind: rules.KindProducerInitialised, By: rules.ByTransactionalID},
 			{Kind: rules.KindTransactionEnded, By: rules.ByTransactionalID},
 			{Kind: rules.KindFetched, By: rules.ByTopic},
+			{Kind: rules.KindTransactionsOpen, By: rules.ByTopic},
 		},
 		New: newTransactionStall,
 	}
@@ -52,6 +56,7 @@ func transactionStallSpec() rules.Spec {
 func newTransactionStall(decode func(any) error) (rules.Rule, error) {
 	t := &transactionStall{stallKnobs{
 		Timeout: defaultTransactionTimeout, Grace: 10 * time.Second, StandstillAfter: 30 * time.Second, OverAfter: 15 * time.Minute,
+		UnseenAfter: 2 * time.Minute,
 	}}
 	if err := decode(&t.stallKnobs); err != nil {
 		return nil, err
@@ -85,7 +90,7 @@ func (t *transactionStall) Batch(c *rules.Case, b *rules.Batch) {
 		s.id = string(b.TransactionalID)
 		s.open = c.Shared.(*openTransactions).of(s.id)
 	}
-	first, gone := s.open.write(b.Time)
+	first, gone := s.open.write(b.Time, b.Header.ProducerID)
 	if gone {
 		s.open = nil
 	}
@@ -118,9 +123,7 @@ const idForgotten = time.Hour
 func (t *transactionStall) Watch(w *rules.Watch, ev rules.Event) {
 	open := w.Shared.(*openTransactions)
 	if w.By == rules.ByTopic {
-		if ev, ok := ev.(rules.Fetched); ok {
-			open.read(ev)
-		}
+		t.watchTopic(w, open, ev)
 		return
 	}
 	s, _ := w.State.(*stallState)
@@ -194,11 +197,15 @@ func clockTime(at time.Time) string { return at.UTC().Format(time.TimeOnly) }
 
 // Tick looks for what is open for too long.
 func (t *transactionStall) Tick(w *rules.Watch) {
+	open := w.Shared.(*openTransactions)
+	if w.By == rules.ByTopic {
+		t.tickTopic(w, open)
+		return
+	}
 	s, ok := w.State.(*stallState)
 	if !ok {
 		return
 	}
-	open := w.Shared.(*openTransactions)
 	switch {
 	case s.since.IsZero():
 		if w.Now.Sub(s.heard) >= idForgotten {

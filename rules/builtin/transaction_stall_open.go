@@ -86,14 +86,15 @@ type openTransaction struct {
 	mu    sync.Mutex
 	since time.Time // zero: none is
 	last  time.Time // the last batch
+	by    int64     // its producer id
 	gone  bool      // the id was forgotten: look it up again
 }
 
 // write takes in a batch, and says whether it is the first of its transaction.
-func (t *openTransaction) write(at time.Time) (first, gone bool) {
+func (t *openTransaction) write(at time.Time, by int64) (first, gone bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last = at
+	t.last, t.by = at, by
 	if first = t.since.IsZero(); first {
 		t.since = at
 	}
@@ -117,6 +118,36 @@ func (t *openTransaction) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.since = time.Time{}
+}
+
+// writes says whether a producer was seen to write in transactions.
+func (o *openTransactions) writes(producerID int64) bool {
+	return o.any(func(t *openTransaction) bool { return t.by == producerID })
+}
+
+// anySince says whether any transaction that was seen, and is open, may have been so
+// at a time.
+func (o *openTransactions) anySince(at time.Time) bool {
+	return o.any(func(t *openTransaction) bool { return !t.since.IsZero() && !t.since.After(at) })
+}
+
+func (o *openTransactions) any(is func(*openTransaction) bool) (found bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ids.Each(func(_ string, t *openTransaction) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		found = found || !t.last.IsZero() && is(t)
+	})
+	return found
+}
+
+// stalls says whether the readers of a partition are looked at for a transaction that
+// was seen.
+func (o *openTransactions) stalls(p stalledPartition) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stalled[p] != nil
 }
 
 // follow begins to look at the readers of a partition. It says whether there is

@@ -124,7 +124,7 @@ func TestOpenTransactionsAreBounded(t *testing.T) {
 	if o.ids.Len() != openIDs || o.Evicted() != 1 {
 		t.Errorf("%d ids, %d evicted", o.ids.Len(), o.Evicted())
 	}
-	if _, gone := first.write(epoch); !gone {
+	if _, gone := first.write(epoch, 7); !gone {
 		t.Error("who holds what was forgotten is not told")
 	}
 	for i := range int32(stalledPartitions + 10) {

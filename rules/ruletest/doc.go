@@ -14,6 +14,9 @@
 //	orders: billing audit     (what the cluster answers to WhoReads; else nobody can say)
 //	-- schemas --
 //	7: orders-value     (what the registry answers to SubjectsOfSchema; else nobody can say)
+//	-- transactions --
+//	payments/3: 4711/2@100 5s     (what its leader answers to OpenTransactions: producer id and epoch, the first offset, and when
+//	                               it wrote last, since the beginning; else nobody can say)
 //	-- traffic --
 //	profile-svc produces users/3: k1=one k2=null
 //	  => users/3 refused POLICY_VIOLATION, records 1

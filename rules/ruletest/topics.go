@@ -1,6 +1,8 @@
 package ruletest
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,6 +105,8 @@ func (s *stage) answer(q rules.Question) bool {
 	case rules.WhoReads:
 		groups, known := s.said("readers", q.Topic)
 		s.engine.Emit(rules.TopicReaders{At: s.now, Topic: q.Topic, Known: known, Groups: groups})
+	case rules.OpenTransactions:
+		s.engine.Emit(s.openTransactions(q))
 	case rules.SubjectsOfSchema:
 		subjects, known := s.said("schemas", strconv.Itoa(int(q.ID)))
 		s.engine.Emit(rules.SchemaSubjects{At: s.now, ID: q.ID, Topic: q.Topic, Known: known, Subjects: subjects})
@@ -110,6 +114,22 @@ func (s *stage) answer(q rules.Question) bool {
 		return false
 	}
 	return true
+}
+
+// openTransactions is what the leader of a partition says: `TOPIC/P: PRODUCER/EPOCH@START WRITTEN`, written last so long
+// after the case began.
+func (s *stage) openTransactions(q rules.OpenTransactions) rules.TransactionsOpen {
+	s.t.Helper()
+	words, known := s.said("transactions", fmt.Sprintf("%s/%d", q.Topic, q.Partition))
+	ev := rules.TransactionsOpen{At: s.now, TopicPartition: q.TopicPartition, Known: known}
+	for pair := range slices.Chunk(words, 2) {
+		var o rules.OpenTransaction
+		_, err := fmt.Sscanf(pair[0], "%d/%d@%d", &o.ProducerID, &o.ProducerEpoch, &o.StartOffset)
+		s.must(err)
+		o.LastWrite = start.Add(s.duration(pair[1]))
+		ev.Open = append(ev.Open, o)
+	}
+	return ev
 }
 
 // said finds a line `name: words` in a section of the archive.
