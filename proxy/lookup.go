@@ -109,8 +109,12 @@ func (l *lookups) wantConfigs(s *session, names []string) {
 	if len(names) == 0 {
 		return
 	}
-	entries := append([]string{messages.CleanupPolicy}, rules.SettingNames()...)
-	l.ask(s, messages.NewDescribeTopicConfigs(names, entries...), func(resp kmsg.Response, err error) { l.learnConfigs(names, resp, err) }, keysOf(names))
+	l.ask(s, newDescribeTopics(names), func(resp kmsg.Response, err error) { l.learnConfigs(names, resp, err) }, keysOf(names))
+}
+
+// newDescribeTopics asks for all that is kept of the configuration of topics.
+func newDescribeTopics(names []string) *kmsg.DescribeConfigsRequest {
+	return messages.NewDescribeTopicConfigs(names, append([]string{messages.CleanupPolicy}, rules.SettingNames()...)...)
 }
 
 // wantNames asks for the names of topic ids.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,6 +37,7 @@ func (l *groupLookup) offsets(ctx context.Context, groups []*groupToLookAt) erro
 		}
 		// The ends come after the offsets, as in kafka-consumer-groups: a lag is never too small by that.
 		l.ends(ctx, told)
+		l.configs(ctx, told)
 		for i := range told {
 			l.srv.engine.Emit(told[i])
 		}
@@ -129,6 +131,32 @@ func (l *groupLookup) ends(ctx context.Context, told []rules.OffsetsFetched) {
 	}
 	l.listOffsets(ctx, ends, rules.LatestTimestamp)
 	l.listOffsets(ctx, starts, rules.EarliestTimestamp)
+}
+
+// configs asks for the configuration of topics that no client has named for long: by
+// retention.ms rules tell how long a group's records are kept.
+func (l *groupLookup) configs(ctx context.Context, told []rules.OffsetsFetched) {
+	if (l.round-1)%startsEvery != 0 {
+		return
+	}
+	topics := map[string]bool{}
+	for i := range told {
+		for _, o := range told[i].Offsets {
+			topics[o.Topic] = true
+		}
+	}
+	for batch := range slices.Chunk(slices.Sorted(maps.Keys(topics)), maxTopicsPerQuestion) {
+		names := l.srv.lookups.unasked(batch)
+		if len(names) == 0 {
+			continue
+		}
+		var resp kmsg.Response
+		answers, err := l.ask(ctx, newDescribeTopics(names))
+		if len(answers) > 0 {
+			resp, err = answers[0], nil // any broker knows all topics
+		}
+		l.srv.lookups.learnConfigs(names, resp, err)
+	}
 }
 
 // listOffsets asks the leaders of partitions where their logs end or begin. Of a

@@ -166,6 +166,11 @@ func TestGroupsThatAreNotSeenAreAskedFor(t *testing.T) {
 	for i := range 2*lookedGroups + 3 {
 		s.wants(fmt.Sprintf("other-%02d", i), "Empty, 0 members here, 0 elsewhere, partial false; orders/1 committed 0 of 0 to 0, lag 0")
 	}
+	for _, topic := range []string{"orders", "carts"} { // which no client has named
+		if got, _ := s.topics.ByName([]byte(topic)); !got.Cleanup.Deletes() || got.Settings.RetentionMs != 604_800_000 {
+			t.Errorf("%s: %+v", topic, got)
+		}
+	}
 	s.writes("orders", 0, 11)
 	s.commits("billing", "orders", 0, 15)
 	s.looks()

@@ -139,6 +139,9 @@ type Watch struct {
 	Model ModelState
 	// Shared is what the rule's NewShared made, if it is a Sharer.
 	Shared Store
+	// Topic gives what is known of a topic now, nil when nothing is. What it points
+	// to never changes.
+	Topic func(name string) *Topic
 
 	reports   []Report
 	questions []Question

@@ -59,7 +59,8 @@ func offsetRule(tb testing.TB, id string, g *state.Group) (rules.Ticker, *rules.
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &rules.Watch{Key: "g", By: rules.ByGroup, Now: g.Refreshed, Model: g}
+	topic := &rules.Topic{Cleanup: rules.CleanupDelete, Settings: rules.TopicSettings{Known: true, RetentionMs: 7 * 24 * 3600 * 1000}}
+	w := &rules.Watch{Key: "g", By: rules.ByGroup, Now: g.Refreshed, Model: g, Topic: func(string) *rules.Topic { return topic }}
 	rule.(rules.Watcher).Watch(w, rules.Committed{})
 	return rule.(rules.Ticker), w
 }

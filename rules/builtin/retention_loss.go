@@ -9,7 +9,9 @@ import (
 
 // retentionLoss tells when retention deletes records before a group has read them,
 // and when it is about to. It compares where the log begins with where the group has
-// committed: what lies between them is lost for the group, and counted.
+// committed: what lies between them is lost for the group, and counted. Before that
+// it goes by the pace at which the log's beginning comes nearer and, of a group that
+// has stopped, by the age of the next record and the topic's retention.ms.
 //
 // Of a compacted topic the beginning stays where it is while records vanish one by
 // one; nothing can be said of those.
@@ -23,6 +25,9 @@ type lossKnobs struct {
 	WarnBefore time.Duration `yaml:"warn_before" min:"1s" max:"30d"`
 	// Within so long they are critical.
 	CriticalBefore time.Duration `yaml:"critical_before" min:"1s" max:"30d"`
+	// Part of retention.ms that the next record of a group that has stopped may be
+	// old before it is worth a warning. 0.1-0.99.
+	StoppedAfter float64 `yaml:"stopped_after" min:"0.1" max:"0.99"`
 }
 
 func retentionLossSpec() rules.Spec {
@@ -40,7 +45,7 @@ func retentionLossSpec() rules.Spec {
 }
 
 func newRetentionLoss(decode func(any) error) (rules.Rule, error) {
-	r := &retentionLoss{lossKnobs{Window: 10 * time.Minute, WarnBefore: 24 * time.Hour, CriticalBefore: time.Hour}}
+	r := &retentionLoss{lossKnobs{Window: 10 * time.Minute, WarnBefore: 24 * time.Hour, CriticalBefore: time.Hour, StoppedAfter: 0.5}}
 	if err := decode(&r.lossKnobs); err != nil {
 		return nil, err
 	}
@@ -82,10 +87,20 @@ type danger struct {
 	partitions []int32 // the first listedPartitions that lose, or will
 	count      int
 	records    int64 // lost already
-	soonest    time.Duration
 	worst      *state.GroupPartition
-	start      float64 // paces of the worst, in records a second
-	group      float64
+	ahead      lossAhead // of the worst
+
+	retention time.Duration // retention.ms of the topic; 0 when there is none, or it is not known
+	looked    bool          // for it
+}
+
+// lossAhead is what is about to be lost, and when.
+type lossAhead struct {
+	left  time.Duration
+	level lossLevel
+	age   time.Duration // of the next record, if it rests on that; else on the paces
+	start float64       // paces, in records a second
+	group float64
 }
 
 // lossOver is for how long a topic must be safe before it is over.
@@ -117,13 +132,13 @@ func (r *retentionLoss) Tick(w *rules.Watch) {
 			r.tell(w, g, s, &d)
 			d = danger{topic: p.Topic}
 		}
-		r.look(s, g, p, &d)
+		r.look(w, s, g, p, &d)
 	})
 	r.tell(w, g, s, &d)
 }
 
 // look adds what is to be said of one partition.
-func (r *retentionLoss) look(s *losingGroup, g *state.Group, p *state.GroupPartition, d *danger) {
+func (r *retentionLoss) look(w *rules.Watch, s *losingGroup, g *state.Group, p *state.GroupPartition, d *danger) {
 	lag, ok := p.Lag()
 	if !ok || lag == 0 || p.Ends.LogStartOffset < 0 || !followed(g, p) {
 		delete(s.paces, p.TopicPartition)
@@ -139,22 +154,33 @@ func (r *retentionLoss) look(s *losingGroup, g *state.Group, p *state.GroupParti
 		pace = &lossPace{}
 		s.paces[p.TopicPartition] = pace
 	}
-	now := g.Refreshed
-	pace.note(paceSample{now, p.Ends.LogStartOffset, p.Committed}, r.Window)
-	left, ok := pace.left(now, p.Committed, r.Window)
-	if !ok || left > r.WarnBefore {
+	pace.note(paceSample{g.Refreshed, p.Ends.LogStartOffset, p.Committed}, r.Window)
+	end, ok := r.byPace(g, p, pace)
+	if old, known := r.byAge(w, g, p, d); known && (!ok || old.left < end.left) {
+		end, ok = old, true
+	}
+	if !ok {
 		return
 	}
-	level := endangered
+	if d.worst == nil || d.level < lost && end.left < d.ahead.left {
+		d.ahead, d.worst = end, nil
+	}
+	d.add(p, end.level)
+}
+
+// byPace tells a loss by how fast the log's beginning comes nearer.
+func (r *retentionLoss) byPace(g *state.Group, p *state.GroupPartition, pace *lossPace) (lossAhead, bool) {
+	now := g.Refreshed
+	left, ok := pace.left(now, p.Committed, r.Window)
+	if !ok || left > r.WarnBefore {
+		return lossAhead{}, false
+	}
+	end := lossAhead{left: left, level: endangered}
+	end.start, end.group, _ = pace.paces(now, r.Window)
 	if left <= r.CriticalBefore {
-		level = imminent
+		end.level = imminent
 	}
-	if d.worst == nil || d.level < lost && left < d.soonest {
-		d.soonest = left
-		d.start, d.group, _ = pace.paces(now, r.Window)
-		d.worst = nil
-	}
-	d.add(p, level)
+	return end, true
 }
 
 // followed says that the committed offset is the group's own word and no old one

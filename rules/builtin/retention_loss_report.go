@@ -20,24 +20,28 @@ func (r *retentionLoss) report(g *state.Group, t *losing, d *danger, now time.Ti
 	if d.level == lost {
 		return lostSoFar(g, d, now)
 	}
-	others, when := "", "in about "+twoUnits(d.soonest)
-	if d.soonest < time.Minute {
+	others, when := "", "in about "+twoUnits(d.ahead.left)
+	if d.ahead.left < time.Minute {
 		when = "with the next deletion"
 	}
 	if d.count > 1 {
 		others = fmt.Sprintf("; %d partitions are in danger", d.count)
 	}
+	if d.ahead.age > 0 {
+		return r.reportOutlived(g, t, d, now, others)
+	}
 	out := rules.Report{
 		Severity: rules.Warning, Subject: t.subject, OwnSubject: true,
 		Summary: fmt.Sprintf("group %s is about to lose records of topic %s: %s retention deletes what it has not read on partition %d (%s records a second are deleted, %s read)%s",
-			groupText(g), excerptTopic(d.topic), when, d.worst.Partition, paceText(d.start), paceText(d.group), others),
+			groupText(g), excerptTopic(d.topic), when, d.worst.Partition, paceText(d.ahead.start), paceText(d.ahead.group), others),
 		Evidence: rules.Evidence{
-			{Name: "time_left_ms", Value: d.soonest.Milliseconds()},
+			{Name: "time_left_ms", Value: d.ahead.left.Milliseconds()},
+			{Name: "rests_on", Value: "pace of deletion"},
 			{Name: "partition", Value: d.worst.Partition},
 			{Name: "committed", Value: d.worst.Committed},
 			{Name: "log_start", Value: d.worst.Ends.LogStartOffset},
-			{Name: "deleted_per_second", Value: int64(d.start + 0.5)},
-			{Name: "read_per_second", Value: int64(max(d.group, 0) + 0.5)},
+			{Name: "deleted_per_second", Value: int64(d.ahead.start + 0.5)},
+			{Name: "read_per_second", Value: int64(max(d.ahead.group, 0) + 0.5)},
 			{Name: "partitions", Value: d.count},
 			{Name: "partition_list", Value: partitionList(d.partitions, d.count)},
 			{Name: "members", Value: g.Members()},

@@ -166,7 +166,7 @@ func (s *shard) ask(now time.Time) {
 // call runs a rule's code on the state of one key, keeps the state it leaves
 // and delivers what it reports.
 func (s *shard) call(set *ruleSet, k keyed, now time.Time, code func(*rules.Watch)) {
-	w := rules.Watch{Key: k.key, By: k.by, Now: now, Shared: k.rule.shared}
+	w := rules.Watch{Key: k.key, By: k.by, Now: now, Shared: k.rule.shared, Topic: s.engine.topics.Peek}
 	w.State, _ = k.states.Peek(k.key)
 	w.Model = s.modelOf(k.by, k.key)
 	if !s.guard(k.rule.spec.ID, func() { code(&w) }) {

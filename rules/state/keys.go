@@ -92,7 +92,7 @@ func (k *Keys) SawPartitions(id *rules.Identity, topic string, topicID [16]byte,
 	if topic == "" || n <= 0 {
 		return rules.PartitionsAdded{}, false
 	}
-	known := k.topics.peek(topic)
+	known := k.topics.Peek(topic)
 	if known != nil && known.ID != ([16]byte{}) && topicID != ([16]byte{}) && known.ID != topicID {
 		k.Forget(topic) // another topic of the same name
 		known = nil
@@ -113,7 +113,7 @@ func (k *Keys) AddedPartitions(id *rules.Identity, topic string, n int32, now ti
 	if topic == "" || n <= 0 {
 		return rules.PartitionsAdded{}, false
 	}
-	added, ok := k.sawTopic(topic, k.topics.peek(topic), n, now)
+	added, ok := k.sawTopic(topic, k.topics.Peek(topic), n, now)
 	added.Client, added.Asked = id, true
 	return added, ok
 }
@@ -209,7 +209,7 @@ func (k *Keys) view(instance, of uint64, topic string, now time.Time) partitionV
 	if c, ok := k.counts.find(of); ok {
 		return partitionView{count: c}
 	}
-	if known := k.topics.peek(topic); known != nil {
+	if known := k.topics.Peek(topic); known != nil {
 		return partitionView{count: partitionCount{of: of, now: known.Partitions}}
 	}
 	return partitionView{}

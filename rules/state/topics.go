@@ -94,7 +94,7 @@ func (t *Topics) Learn(name string, id [16]byte, partitions int) (news bool) {
 		return false
 	}
 	none := [16]byte{}
-	known := t.peek(name)
+	known := t.Peek(name)
 	if known != nil && (id == none || known.ID == id) && (partitions <= 0 || known.Partitions == int32(partitions)) {
 		return false
 	}
@@ -113,8 +113,8 @@ func (t *Topics) Learn(name string, id [16]byte, partitions int) (news bool) {
 	return true
 }
 
-// peek is Find without counting as use.
-func (t *Topics) peek(name string) *Topic {
+// Peek is Find without counting as use.
+func (t *Topics) Peek(name string) *Topic {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if e := t.byName[name]; e != nil {
