@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ func asksForGroups(ctx context.Context, cluster *kafka.Cluster) (*proxy, error) 
 	return startWarder(ctx, name, proxySpec{
 		cluster: cluster, upstream: kafka.SASL, listeners: []listenerSpec{{name: "plain"}},
 		lookup: fmt.Sprintf("{username: %s, password_file: %s, mechanism: SCRAM-SHA-512, groups: {every: 10s}}", kafka.User, password),
+		rules:  "  transaction-stall: {timeout: 1s, grace: 0s, unseen_after: 4s}",
 	})
 }
 
@@ -75,6 +77,53 @@ func groupElsewhere(s *side, protocol string) any {
 	s.equalsAdmin(p, group, topic, func(g groupShown) bool { return g.State == "Empty" && g.Elsewhere == 0 && g.EmptySince != "" })
 	s.must("delete_topic", M{"name": topic}, nil)
 	return nil
+}
+
+// TestTransactionElsewhere: readers that come through warder stand still behind a transaction that does not, and warder asks the cluster whose it is.
+func TestTransactionElsewhere(t *testing.T) {
+	runScenario(t, scenario{name: "transaction-elsewhere", needs: []string{"transactions", "group"}, modes: []string{"direct"}, run: transactionElsewhere})
+}
+
+func transactionElsewhere(s *side) any {
+	p, err := asksForGroups(s.ctx, s.cluster)
+	if err != nil {
+		s.fail("%w", err)
+	}
+	topic := s.create(s.topic("t"), 1, 3, nil)
+	hangs := s.producer(M{"transactional_id": s.topic("hangs")})
+	s.must("begin", M{"handle": hangs}, nil)
+	s.generate(hangs, topic, gen{Count: 3, Size: 40, Partitions: 1, TS: day}, nil)
+	others := s.producer(nil)
+	conn := M{"bootstrap": p.addr["plain"], "security": secure("SASL_PLAINTEXT", "PLAIN", false), "client_id": "e2e-reader"}
+	var reader struct{ Handle string }
+	s.must("consumer_open", M{"conn": conn, "group": s.topic("g"), "topics": []string{topic}, "isolation": "read_committed"}, &reader)
+	written := 0
+	s.until("the finding", 60*time.Second, func() error {
+		written++
+		s.generate(others, topic, gen{Count: 2, Size: 40, Partitions: 1, TS: day, Prefix: itoa(written)}, nil)
+		return findingNow(s.ctx, p, "transaction-stall", topic, func(f finding) bool {
+			id, known := f.Evidence["producer_id"].(float64)
+			return !f.Resolved && known && id >= 0 && f.Evidence["start_offset"] == 0.0 && f.Evidence["last_stable_offset"] == 0.0
+		})
+	})
+	s.must("abort", M{"handle": hangs}, nil)
+	s.until("the end of it", 60*time.Second, func() error {
+		return findingNow(s.ctx, p, "transaction-stall", topic, func(f finding) bool { return f.Resolved })
+	})
+	s.must("consumer_close", M{"handle": reader.Handle}, nil)
+	s.closeProducer(hangs)
+	s.closeProducer(others)
+	s.must("delete_topic", M{"name": topic}, nil)
+	return nil
+}
+
+// findingNow wants a finding to be there.
+func findingNow(ctx context.Context, p *proxy, rule, topic string, ok func(finding) bool) error {
+	found, err := findingsOf(ctx, p, about(rule, topic))
+	if err == nil && !slices.ContainsFunc(found, ok) {
+		err = fmt.Errorf("there are %s", listed(found))
+	}
+	return err
 }
 
 // groupShown is what /api/v1/groups/NAME says.
