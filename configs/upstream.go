@@ -60,6 +60,9 @@ func (l *Lookup) SetDefaults() {
 // LogsIn says whether there are credentials. It may be called on nil.
 func (l *Lookup) LogsIn() bool { return l != nil && l.Username != "" }
 
+// Login is what of it logs in.
+func (l *Lookup) Login() Login { return Login{l.Username, l.PasswordFile, l.Mechanism} }
+
 // GroupLookup is which groups warder asks the brokers for, and how often.
 type GroupLookup struct {
 	// Names of groups; those whose members all come through warder are asked for less often. At most 2000 groups and
@@ -68,9 +71,6 @@ type GroupLookup struct {
 	// Time between rounds, 10s-1h; 0s asks for none. After errors it is longer.
 	Every time.Duration `yaml:"every" min:"0s" max:"1h"`
 }
-
-// Login is what of it logs in.
-func (l *Lookup) Login() Login { return Login{l.Username, l.PasswordFile, l.Mechanism} }
 
 // Login is an identity at brokers.
 type Login struct {

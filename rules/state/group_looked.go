@@ -106,7 +106,7 @@ func (g *Group) looked(p *GroupPartition, offset int64, ev *rules.OffsetsFetched
 // committedUnseen takes in that the group has committed meanwhile.
 func (g *Group) committedUnseen(p *GroupPartition, offset int64, at time.Time) {
 	rose := offset > p.Committed
-	if offset < p.Committed-1 && !p.inTxn {
+	if offset < p.Committed-1 {
 		m := Move{Kind: SetByAdmin, At: at, From: p.Committed, To: offset, Pace: p.window.pace()}
 		if g.Elsewhere > 0 { // it may have been a member
 			m.Kind = Rewound
@@ -114,7 +114,7 @@ func (g *Group) committedUnseen(p *GroupPartition, offset int64, at time.Time) {
 		g.move(p, m)
 	}
 	p.Committed, p.CommittedAt, p.KnownAt = offset, at, at
-	p.generation, p.inTxn, p.lost = -1, false, lostPlace{}
+	p.generation, p.lost = -1, lostPlace{}
 	if rose {
 		p.RoseAt, p.Abandoned = at, 0
 	}
