@@ -41,11 +41,15 @@ func groupText(g *state.Group) string { return rules.Excerpt(g.ID, 80) }
 
 // memberText names a member by its group.instance.id, which people chose, or by its
 // member id.
-func memberText(m *state.Member) string { return idText(m.ID, m.InstanceID) }
+func memberText(m *state.Member) string { return idText(m.ID, m.InstanceID, m.Client) }
 
-func idText(memberID, instanceID string) string {
-	if instanceID != "" {
+// idText is memberText of one that may be a member no longer.
+func idText(memberID, instanceID string, client *rules.Identity) string {
+	switch {
+	case instanceID != "":
 		return rules.Excerpt(instanceID, 80)
+	case len(memberID) == uuidLength && client != nil && client.ClientID != "":
+		return rules.Excerpt(client.ClientID, 80) + " (" + rules.Excerpt(memberID, 80) + ")"
 	}
 	if name, ok := withoutUUID(memberID); ok {
 		return rules.Excerpt(name, 80) + "…"
@@ -67,16 +71,10 @@ func withoutUUID(memberID string) (name string, ok bool) {
 	return memberID, false
 }
 
-// alone says that a group had no other member at a time than one whose max.poll.interval.ms
-// was heard when it joined, so that nobody could take its partitions.
-func alone(g *state.Group, memberID string, heard time.Duration, at time.Time) bool {
-	if heard == 0 || g.Partial() || g.Protocol != state.ClassicProtocol {
-		return false // there may be others that do not show here
-	}
-	others := false
-	g.EachMember(func(m *state.Member) { others = others || m.ID != memberID && !m.Joined.After(at) })
-	return !others
-}
+// uuidLength is that of the member ids that clients make up with KIP-848: a random Uuid
+// in its text form, in which nobody is recognised. Member ids that a coordinator gives
+// begin with the client id.
+const uuidLength = 22
 
 // short writes a duration for people: in whole seconds from ten on, else in
 // tenths.
@@ -124,6 +122,17 @@ func sessionSetting(g *state.Group, l rules.Library) string {
 		return g.Protocol.String() + ".session.timeout.ms of the group"
 	}
 	return setting(l, "session.timeout.ms")
+}
+
+// heirs says what becomes of the partitions of a member that has gone.
+func heirs(g *state.Group, partitions string) string {
+	switch {
+	case g.Members() > 0 || g.Partial():
+		return "others get " + partitions
+	case g.Counted():
+		return "nobody is left to read " + partitions
+	}
+	return "no other member is seen here that could get " + partitions
 }
 
 // departureOf gives the last departure of a member, nil when none is remembered.

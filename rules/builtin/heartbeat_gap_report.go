@@ -73,8 +73,8 @@ func gapSummary(g *state.Group, m *gap) string {
 	switch {
 	case !g.Protocol.Exclusive():
 		return sharedGapSummary(m, name, group)
-	case m.level == overdue && alone(g, m.ID, m.RebalanceTimeout, m.now):
-		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, and nobody reads its %s until a member joins",
+	case m.level == overdue && m.of == 1 && g.Counted() && !g.Partial():
+		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, and nobody is left to read its %s",
 			name, group, short(m.silent()), sessionText(m), short(m.SessionTimeout), partitions)
 	case m.level == overdue:
 		return fmt.Sprintf("member %s of group %s has been silent for %s, longer than %s session timeout of %s: the coordinator removes it, the group rebalances, and others read its %s again from the last commit",
@@ -90,7 +90,15 @@ func gapSummary(g *state.Group, m *gap) string {
 			name, group, short(m.silent()), short(m.HeartbeatInterval()))
 	}
 	return fmt.Sprintf("member %s of group %s has sent no heartbeat for %s (usually every %s): its coordinator removes it in %s",
-		name, group, short(m.silent()), short(m.HeartbeatInterval()), short(m.left()))
+		name, group, short(m.silent()), short(m.HeartbeatInterval()), leftText(m))
+}
+
+// leftText says how long a member still has, as far as that is known.
+func leftText(m *gap) string {
+	if m.SessionKnown {
+		return short(m.left())
+	}
+	return fmt.Sprintf("%s, if the session timeout is the brokers' default of %s", short(m.left()), short(m.SessionTimeout))
 }
 
 // sharedGapSummary is gapSummary for a member of a share group, whose partitions
@@ -105,7 +113,7 @@ func sharedGapSummary(m *gap, name, group string) string {
 		return fmt.Sprintf("member %s of share group %s lost its connection without leaving: %s", name, group, then)
 	}
 	return fmt.Sprintf("member %s of share group %s has sent no heartbeat for %s (usually every %s): its coordinator removes it in %s; %s",
-		name, group, short(m.silent()), short(m.HeartbeatInterval()), short(m.left()), then)
+		name, group, short(m.silent()), short(m.HeartbeatInterval()), leftText(m), then)
 }
 
 // sessionText says whose session timeout it is.
@@ -205,15 +213,15 @@ func goneReport(g *state.Group, id string, s *silence) rules.Report {
 		if !d.Told {
 			verb = "must have been"
 		}
-		went := "its " + many(d.Partitions, "partition") + " went to others"
-		switch {
-		case !g.Protocol.Exclusive():
-			out.Severity, went = rules.Warning, "what it had in hand went to others"
-		case alone(g, id, d.RebalanceTimeout, d.At):
-			went = "there was nobody else to read its " + many(d.Partitions, "partition")
+		had := "its " + many(d.Partitions, "partition")
+		if !g.Protocol.Exclusive() {
+			out.Severity, had = rules.Warning, "what it had in hand"
 		}
-		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; %s", s.name, verb, group,
-			short(max(s.longest, d.At.Sub(d.LastAlive))), went)
+		now := heirs(g, had)
+		if g.Member(id) != nil {
+			now = "it has joined again"
+		}
+		out.Summary = fmt.Sprintf("member %s %s removed from group %s after it had been silent for %s; %s", s.name, verb, group, short(d.At.Sub(d.LastAlive)), now)
 		out.Evidence = rules.Evidence{{Name: "confirmed", Value: d.Told}}
 	case d.How == state.Fenced:
 		kind = "fenced"

@@ -197,7 +197,7 @@ func (r *pollGap) departures(w *rules.Watch, g *state.Group, told *pollStories) 
 		switch {
 		case !told.told[key] && w.Now.Sub(d.At) <= max(tellWithin, 2*d.SessionTimeout+time.Second):
 			if s == nil {
-				s = &pollStory{subject: goneSubject(g, d), name: idText(d.MemberID, d.InstanceID), library: d.Client.Library()}
+				s = &pollStory{subject: goneSubject(g, d), name: idText(d.MemberID, d.InstanceID, d.Client), library: d.Client.Library()}
 				told.members[d.MemberID] = s
 			}
 			s.level, s.calm, s.left, s.back, s.limit, s.excused = given, w.Now, d.At, false, d.RebalanceTimeout, false

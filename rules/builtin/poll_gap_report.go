@@ -23,7 +23,11 @@ func pollReport(g *state.Group, m *state.Member, s *pollStory, gap pollGapOf) ru
 	if gap.level > late {
 		out.Severity = rules.Critical
 	}
-	waiting := fmt.Sprintf("%s wait in %s/%d", many(int(gap.behind), "record"), rules.Excerpt(gap.partition.Topic, 80), gap.partition.Partition)
+	verb := "wait"
+	if gap.behind == 1 {
+		verb = "waits"
+	}
+	waiting := fmt.Sprintf("%s %s in %s/%d", many(int(gap.behind), "record"), verb, rules.Excerpt(gap.partition.Topic, 80), gap.partition.Partition)
 	name, group := memberText(m), groupText(g)
 	switch {
 	case gap.level == tooLate:
@@ -100,10 +104,7 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 		rules.Fact{Name: "behind", Value: d.Behind}, rules.Fact{Name: "partitions", Value: d.Partitions},
 		rules.Fact{Name: "library", Value: library.String()})
 	partitions, group := many(d.Partitions, "partition"), groupText(g)
-	takers := "others get its " + partitions
-	if alone(g, d.MemberID, d.RebalanceTimeout, d.At) {
-		takers = "nobody else is there to read its " + partitions
-	}
+	taken := heirs(g, "its "+partitions)
 	switch {
 	case d.How == state.Expired:
 		out.Evidence[0].Value = "inferred"
@@ -117,10 +118,10 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 	case d.Inferred:
 		out.Evidence[0].Value = "inferred"
 		out.Summary = fmt.Sprintf("member %s of group %s left after %s without a poll, as its library does at %s, and kept its connection: %s, and what it has not committed is processed again",
-			s.name, group, short(worked), limit, takers)
+			s.name, group, short(worked), limit, taken)
 	default:
 		out.Summary = fmt.Sprintf("member %s of group %s left because its application did not poll within %s: %s, and what it has not committed is processed again",
-			s.name, group, limit, takers)
+			s.name, group, limit, taken)
 	}
 	return out
 }
@@ -169,13 +170,13 @@ func pollsAgainReport(g *state.Group, s *pollStory) rules.Report {
 
 // pollGoneReport ends the story of somebody who has gone and does not come back.
 func pollGoneReport(g *state.Group, s *pollStory, left bool) rules.Report {
-	what := "is no longer in group %s; others have its partitions"
+	what := fmt.Sprintf("is no longer in group %s; %s", groupText(g), heirs(g, "its partitions"))
 	if !left {
-		what = "of group %s has come back as another member"
+		what = fmt.Sprintf("of group %s has come back as another member", groupText(g))
 	}
 	return rules.Report{
 		Severity: rules.Info, Subject: s.subject, OwnSubject: true, Resolved: true,
-		Summary:  fmt.Sprintf("member %s "+what, s.name, groupText(g)),
+		Summary:  fmt.Sprintf("member %s %s", s.name, what),
 		Evidence: rules.Evidence{{Name: "kind", Value: "gone"}, {Name: "longest_ms", Value: s.longest.Milliseconds()}},
 	}
 }

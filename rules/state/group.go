@@ -330,6 +330,10 @@ func (g *Group) memberList() []*Member {
 	return list
 }
 
+// Counted says that the leader of a classic group was told here who its members are, so
+// that no others are elsewhere unless the group is Partial.
+func (g *Group) Counted() bool { return g.announced != nil }
+
 // Partial says that members of the group do not come through here, so that what
 // is missing may be happening elsewhere: the leader was told of more, or leads from
 // elsewhere, or the coordinator said so when warder asked.
