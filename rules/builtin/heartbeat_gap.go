@@ -57,6 +57,7 @@ type silence struct {
 	subject rules.Subject
 	name    string    // of the member, for people
 	calm    time.Time // since when it is heard again; zero while it is silent
+	alive   time.Time // its last sign of life before it fell silent
 	longest time.Duration
 }
 
@@ -94,7 +95,8 @@ func (r *heartbeatGap) Tick(w *rules.Watch) {
 		return
 	}
 	for _, id := range sortedKeys(told) {
-		if g.Member(id) == nil {
+		// With KIP-848 one that was removed comes back under the same id.
+		if d := departureOf(g, id); g.Member(id) == nil || d != nil && d.At.After(told[id].alive) {
 			w.Report(goneReport(g, id, told[id]))
 			delete(told, id)
 		}
@@ -144,7 +146,7 @@ func (r *heartbeatGap) look(w *rules.Watch, g *state.Group, told silences, m *ga
 		told[m.ID] = s
 	}
 	if m.level > speaks {
-		s.calm, s.longest = time.Time{}, max(s.longest, m.silent())
+		s.calm, s.alive, s.longest = time.Time{}, m.Alive, max(s.longest, m.silent())
 	} else if s.calm.IsZero() {
 		s.calm, s.level = w.Now, speaks
 	}

@@ -221,7 +221,7 @@ func (g *Group) roundOf(gone, now time.Time) *Rebalance {
 			return r
 		}
 	}
-	if r := g.open(); r != nil && !r.Formed() {
+	if r := g.open(); r != nil && (!r.Formed() || g.Protocol == ConsumerProtocol) {
 		return r
 	}
 	if now.Sub(gone) > expiryDelay || len(g.members) < 2 {

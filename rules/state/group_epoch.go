@@ -146,6 +146,25 @@ func (g *Group) newEpoch(m *Member, arrived *Rebalance, ev *rules.ConsumerHeartb
 	g.end(r, ev.At)
 }
 
+// takesOver takes in that a member is given partitions that another has: its coordinator
+// gives away only what its owner has let go of, or lost with its place in the group
+// (CurrentAssignmentBuilder). Nothing else shows when a session runs out whose timeout is
+// not on the wire.
+func (g *Group) takesOver(m *Member, assigned []rules.TopicPartition, at time.Time) {
+	if g.Protocol != ConsumerProtocol || !g.Lost.IsZero() && at.Sub(g.Lost) < gapPatience {
+		return
+	}
+	for _, tp := range assigned {
+		p := g.partitions[tp]
+		if p == nil || p.OwnerID == m.ID {
+			continue
+		}
+		if owner := g.members[p.OwnerID]; owner != nil && owner.Owns(tp) && owner.silent(at) {
+			g.removed(owner.ID, at)
+		}
+	}
+}
+
 // unreleased takes in that a process may not join because another one has its
 // group.instance.id. That is none of its own, which has died, if it was heard a
 // moment ago.

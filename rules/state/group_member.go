@@ -230,6 +230,7 @@ func (g *Group) late(who rules.Membership, client *rules.Identity, at time.Time)
 // assign notes the member as owner of its partitions, and of no others. Partitions
 // of a share group have no owner.
 func (g *Group) assign(m *Member, assigned []rules.TopicPartition, readable bool, at time.Time) {
+	g.takesOver(m, assigned, at)
 	g.handOver(m, assigned, at)
 	before := m.Assigned
 	m.Assigned, m.Readable, m.AssignedAt = assigned, readable, at
