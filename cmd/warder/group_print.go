@@ -137,6 +137,9 @@ func (t *teller) rebalance(r *state.RebalanceView) string {
 	if r.Who != nil {
 		text += ", " + whoWhere(r.Who)
 	}
+	if r.Returning {
+		text += ", which came back"
+	}
 	if r.Reason != "" {
 		text += fmt.Sprintf(" (%q)", excerpt(r.Reason))
 	}

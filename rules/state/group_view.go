@@ -187,8 +187,11 @@ type RebalanceView struct {
 	// Who set it off, and Reason in the words of the library.
 	Who    *ClientView `json:"who,omitempty"`
 	Reason string      `json:"reason,omitempty"`
-	Joined int         `json:"joined"`
-	Left   int         `json:"left"`
+	// Returning says that Who comes back, whom an earlier rebalance lost for
+	// the same cause.
+	Returning bool `json:"returning,omitempty"`
+	Joined    int  `json:"joined"`
+	Left      int  `json:"left"`
 	// Stopped is how long members had to stop, added up over StoppedMembers.
 	Stopped        int64 `json:"stopped_ms"`
 	StoppedMembers int   `json:"stopped_members"`
@@ -345,7 +348,7 @@ func known(offset int64) *int64 {
 func (r *Rebalance) view() RebalanceView {
 	v := RebalanceView{
 		Generation: r.Generation, Start: r.Start, Cause: r.Cause.String(), Who: clientView(r.Trigger), Reason: r.Reason,
-		Joined: r.Joined, Left: r.Left, Stopped: r.Stopped.Milliseconds(), StoppedMembers: r.StoppedMembers,
+		Returning: r.Returning, Joined: r.Joined, Left: r.Left, Stopped: r.Stopped.Milliseconds(), StoppedMembers: r.StoppedMembers,
 		Followup: r.Followup, Incomplete: r.Incomplete,
 	}
 	if !r.Open() {
