@@ -23,7 +23,7 @@ func stormReport(g *state.Group, s *stormSurvey) rules.Report {
 			{Name: "minutes", Value: s.minutes()},
 			{Name: "stood_still_ms", Value: s.stopped.Milliseconds()},
 			{Name: "causes", Value: s.causeList()},
-			{Name: "members", Value: stormMembers(g)},
+			{Name: "members", Value: s.members},
 			{Name: "protocol", Value: g.Protocol.String()},
 		},
 	}
@@ -71,7 +71,7 @@ func (s *stormSurvey) minutes() int {
 
 func stormSummary(g *state.Group, s *stormSurvey) string {
 	var b strings.Builder
-	size := many(stormMembers(g), "member")
+	size := many(s.members, "member")
 	if g.Partial() && g.Announced == 0 {
 		size += " here, others elsewhere"
 	}

@@ -15,6 +15,7 @@ type stormSurvey struct {
 	planned int                // deployments and scalings, each counted as one
 	unseen  int
 	burst   int // of count, in the short window
+	members int // most there were at a time: some may be out just now
 	causes  [state.NumCauses]int
 	first   time.Time // of counted
 	last    time.Time
@@ -30,7 +31,7 @@ const causePatience = 3 * time.Second
 
 // survey counts the rebalances of the window.
 func (r *rebalanceStorm) survey(g *state.Group, now time.Time) *stormSurvey {
-	s := &stormSurvey{now: now, window: r.Window}
+	s := &stormSurvey{now: now, window: r.Window, members: stormMembers(g)}
 	runs := plannedRuns{pause: r.PlannedPause}
 	excused := false // the last one, whose second half may follow
 	list := r.inWindow(g, now)
@@ -39,6 +40,7 @@ func (r *rebalanceStorm) survey(g *state.Group, now time.Time) *stormSurvey {
 	}
 	for _, b := range list {
 		run := runs.of[b]
+		s.members = max(s.members, b.Members)
 		if !b.Followup {
 			excused = b.Cause == state.CauseCoordinator || run != nil && !run.flaps
 		}
