@@ -106,6 +106,10 @@ func givenReport(g *state.Group, d *state.Departure, s *pollStory) rules.Report 
 	partitions, group := many(d.Partitions, "partition"), groupText(g)
 	taken := heirs(g, "its "+partitions)
 	switch {
+	case d.How == state.Expired && d.At.Sub(d.LastAlive) < d.SessionTimeout/2:
+		out.Evidence[0].Value = "inferred"
+		out.Summary = fmt.Sprintf("member %s was removed from group %s: it did not poll within %s, and so did not join again when the group rebalanced: %s, and what it has not committed is processed again",
+			s.name, group, limit, taken)
 	case d.How == state.Expired:
 		out.Evidence[0].Value = "inferred"
 		out.Evidence[1].Value = d.LastAlive.Sub(d.LastProgress).Milliseconds()

@@ -175,7 +175,7 @@ func (g *Group) removed(memberID string, at time.Time) {
 	}
 	cause, gone := CauseSlowJoin, at
 	switch {
-	case g.failedOver(at):
+	case g.failedOver(at) && !m.Alive.After(g.Failover): // the new coordinator has not heard it
 		cause = CauseCoordinator
 	case m.silent(at):
 		cause = CauseSessionExpired
@@ -282,10 +282,12 @@ func (g *Group) missing(r *Rebalance, m *Member, at time.Time) {
 
 // lost takes in that the coordinator removed a member, and that r followed. A
 // static member that did not poll in time stops its heartbeats instead of leaving:
-// its session runs out after that.
+// its session runs out after that. One that did not join again in time because its
+// application did not poll, which is the same time in Java, may be removed before it
+// leaves.
 func (g *Group) lost(m *Member, cause Cause, at time.Time, r *Rebalance) *Departure {
 	d := g.departs(m, Expired, at)
-	if cause == CauseSessionExpired && d.InstanceID != "" && d.stuck(d.LastAlive) {
+	if cause == CauseSessionExpired && d.InstanceID != "" && d.stuck(d.LastAlive) || cause == CauseSlowJoin && d.stuck(at) {
 		cause, d.Inferred = CausePollTimeout, true
 	}
 	if r != nil {
