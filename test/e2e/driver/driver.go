@@ -100,6 +100,9 @@ func (d *Driver) Can(capability string) bool { return d.caps[capability] }
 // PID is the driver's process id.
 func (d *Driver) PID() int { return d.cmd.Process.Pid }
 
+// Signal sends the process a signal: one that stops it, lets it go on, or ends it.
+func (d *Driver) Signal(sig os.Signal) error { return d.cmd.Process.Signal(sig) }
+
 // Call runs one operation. A failed operation gives *Error or *Unsupported.
 func (d *Driver) Call(ctx context.Context, op string, args map[string]any, result any) error {
 	answer := make(chan reply, 1)

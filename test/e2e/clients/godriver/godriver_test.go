@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestGeneratedRecordsHaveTheAgreedDigest(t *testing.T) {
@@ -149,4 +150,23 @@ func TestMemberForgetsPositionsOfWhatItLost(t *testing.T) {
 	if got := m.Positions(); !reflect.DeepEqual(got, map[string]int64{"t/1": 10}) {
 		t.Errorf("got %v", got)
 	}
+}
+
+func TestWorkThatIsToBeQuickerEnds(t *testing.T) {
+	m := NewMember()
+	m.Work() // which takes no time unless told
+	m.Slow(time.Hour)
+	done := make(chan struct{})
+	go func() {
+		m.Work()
+		close(done)
+	}()
+	m.Slow(2 * time.Hour)
+	select {
+	case <-done:
+		t.Error("slower work ended")
+	default:
+	}
+	m.Slow(0)
+	<-done
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sort"
 	"sync"
+	"time"
 )
 
 // Member is what a group member has received so far. It is safe for concurrent use; it grows with what nobody takes.
@@ -15,11 +16,38 @@ type Member struct {
 	assigned   map[string]bool
 	rebalances int
 	err        *Failure
+	slow       time.Duration
+	changed    chan struct{} // closed when slow is another
 }
 
 // NewMember is a member that owns nothing.
 func NewMember() *Member {
-	return &Member{positions: map[string]int64{}, assigned: map[string]bool{}}
+	return &Member{positions: map[string]int64{}, assigned: map[string]bool{}, changed: make(chan struct{})}
+}
+
+// Slow has every record take so long from now on, also the one that is at work.
+func (m *Member) Slow(each time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slow = each
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Work takes as long as a record is to take.
+func (m *Member) Work() {
+	for begin := time.Now(); ; {
+		m.mu.Lock()
+		left, changed := m.slow-time.Since(begin), m.changed
+		m.mu.Unlock()
+		if left <= 0 {
+			return
+		}
+		select {
+		case <-time.After(left):
+		case <-changed:
+		}
+	}
 }
 
 // Receive counts a record in.

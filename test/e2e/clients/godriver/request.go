@@ -63,6 +63,12 @@ type Request struct {
 	// HangAt is the offset at which the handler of a partition does not return.
 	HangAt        map[string]int64 `json:"hang_at"`
 	FetchMinBytes int              `json:"fetch_min_bytes"`
+
+	HeartbeatIntervalMs int    `json:"heartbeat_interval_ms"`
+	GroupInstanceID     string `json:"group_instance_id"`
+	Assignor            string `json:"assignor"`
+	MaxPollRecords      int    `json:"max_poll_records"`
+	SlowMs              int    `json:"slow_ms"`
 }
 
 // Conn says where and how to connect.

@@ -18,6 +18,7 @@ type member struct {
 	client *kgo.Client
 	group  string
 	share  bool
+	batch  int // most records of one poll; 0 for all that there are
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -29,6 +30,14 @@ var consumerOperations = map[string]godriver.Operation{
 	"consumer_state":  onMember(func(m *member) (any, error) { return m.State(), nil }),
 	"consumer_take":   onMember(func(m *member) (any, error) { return m.Take(), nil }),
 	"consumer_commit": onMember((*member).commit),
+	"consumer_slow": func(r *godriver.Request) (any, error) {
+		m, err := members.Get(r.Handle)
+		if err != nil {
+			return nil, err
+		}
+		m.Slow(godriver.Millis(r.SlowMs, 0))
+		return nil, nil
+	},
 	"consumer_close": func(r *godriver.Request) (any, error) {
 		m, err := members.Take(r.Handle)
 		if err != nil {
@@ -50,7 +59,7 @@ func onMember(operation func(*member) (any, error)) godriver.Operation {
 }
 
 func consumerOpen(r *godriver.Request) (any, error) {
-	m := &member{Member: godriver.NewMember(), group: r.Group, share: r.Protocol == "share", done: make(chan struct{})}
+	m := &member{Member: godriver.NewMember(), group: r.Group, share: r.Protocol == "share", batch: r.MaxPollRecords, done: make(chan struct{})}
 	opts := []kgo.Opt{kgo.ConsumeTopics(r.Topics...), isolation(r), kgo.FetchMinBytes(int32(godriver.Or(r.FetchMinBytes, 1)))}
 	if m.share {
 		opts = append(opts, kgo.ShareGroup(r.Group)) // which does not tell what is assigned
@@ -62,10 +71,16 @@ func consumerOpen(r *godriver.Request) (any, error) {
 		return nil, err
 	}
 	m.client = client
+	m.Slow(godriver.Millis(r.SlowMs, 0))
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	go m.poll(ctx)
 	return members.Add(m), nil
+}
+
+// balancers by the name of the assignor.
+var balancers = map[string]func() kgo.GroupBalancer{
+	"range": kgo.RangeBalancer, "roundrobin": kgo.RoundRobinBalancer, "sticky": kgo.StickyBalancer, "cooperative-sticky": kgo.CooperativeStickyBalancer,
 }
 
 func groupOptions(r *godriver.Request) []kgo.Opt {
@@ -75,8 +90,19 @@ func groupOptions(r *godriver.Request) []kgo.Opt {
 		reset = kgo.NewOffset().AtEnd()
 	}
 	opts := []kgo.Opt{
-		kgo.ConsumerGroup(r.Group), kgo.ConsumeResetOffset(reset), kgo.DisableAutoCommit(),
-		kgo.SessionTimeout(session), kgo.HeartbeatInterval(min(3*time.Second, session/3)),
+		kgo.ConsumerGroup(r.Group), kgo.ConsumeResetOffset(reset),
+		kgo.SessionTimeout(session), kgo.HeartbeatInterval(godriver.Millis(r.HeartbeatIntervalMs, int(min(3*time.Second, session/3).Milliseconds()))),
+	}
+	if r.GroupInstanceID != "" {
+		opts = append(opts, kgo.InstanceID(r.GroupInstanceID))
+	}
+	if balancer := balancers[r.Assignor]; balancer != nil {
+		opts = append(opts, kgo.Balancers(balancer()))
+	}
+	if r.AutoCommitMs > 0 {
+		opts = append(opts, kgo.AutoCommitInterval(godriver.Millis(r.AutoCommitMs, 0)))
+	} else {
+		opts = append(opts, kgo.DisableAutoCommit())
 	}
 	if r.Protocol == "consumer" {
 		opts = append(opts, kgo.ServerSideBalancer())
@@ -95,18 +121,19 @@ func (m *member) callbacks() []kgo.Opt {
 func (m *member) poll(ctx context.Context) {
 	defer close(m.done)
 	for ctx.Err() == nil {
-		fetches := m.client.PollFetches(ctx)
+		fetches := m.client.PollRecords(ctx, m.batch)
 		if fetches.IsClientClosed() {
 			return
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			// What can be retried is retried by kgo itself, and told all the same.
+			// What can be retried is retried by kgo itself, and told all the same; so it is with a lost place in the group.
 			var k *kerr.Error
-			if errors.As(err, &k) && !k.Retriable {
+			if errors.As(err, &k) && !k.Retriable && !errors.As(err, new(*kgo.ErrGroupSession)) {
 				m.Fail(describe(err))
 			}
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
+			m.Work()
 			m.Receive(fromKgo(r))
 			if m.share {
 				r.Ack(kgo.AckAccept)
@@ -157,6 +184,7 @@ func commitError(answer *kmsg.OffsetCommitResponse, err error) error {
 // close leaves the group.
 func (m *member) close() {
 	m.cancel()
+	m.Slow(0)
 	<-m.done
 	m.client.Close()
 }

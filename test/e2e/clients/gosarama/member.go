@@ -33,6 +33,14 @@ var consumerOperations = map[string]godriver.Operation{
 	"consumer_state":  onMember(func(m *member) (any, error) { return m.State(), nil }),
 	"consumer_take":   onMember(func(m *member) (any, error) { return m.Take(), nil }),
 	"consumer_commit": onMember((*member).commit),
+	"consumer_slow": func(r *godriver.Request) (any, error) {
+		m, err := members.Get(r.Handle)
+		if err != nil {
+			return nil, err
+		}
+		m.Slow(godriver.Millis(r.SlowMs, 0))
+		return nil, nil
+	},
 	"consumer_close": func(r *godriver.Request) (any, error) {
 		m, err := members.Take(r.Handle)
 		if err != nil {
@@ -50,6 +58,11 @@ func onMember(operation func(*member) (any, error)) godriver.Operation {
 		}
 		return godriver.Within(limit, r.Op, func() (any, error) { return operation(m) })
 	}
+}
+
+// strategies by the name of the assignor.
+var strategies = map[string]func() sarama.BalanceStrategy{
+	"range": sarama.NewBalanceStrategyRange, "roundrobin": sarama.NewBalanceStrategyRoundRobin, "sticky": sarama.NewBalanceStrategySticky,
 }
 
 func consumerOpen(r *godriver.Request) (any, error) {
@@ -72,13 +85,19 @@ func consumerOpen(r *godriver.Request) (any, error) {
 		c.Offsets.Initial = sarama.OffsetNewest
 	}
 	c.Fetch.Min = int32(godriver.Or(r.FetchMinBytes, 1))
-	c.Group.Session.Timeout, c.Group.Heartbeat.Interval = session, min(3*time.Second, session/3)
+	c.Group.Session.Timeout = session
+	c.Group.Heartbeat.Interval = godriver.Millis(r.HeartbeatIntervalMs, int(min(3*time.Second, session/3).Milliseconds()))
+	c.Group.InstanceId = r.GroupInstanceID
+	if strategy := strategies[r.Assignor]; strategy != nil {
+		c.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategy()}
+	}
 	consumer, err := sarama.NewConsumerGroup(r.Conn.Brokers(), r.Group, config)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &member{Member: godriver.NewMember(), group: r.Group, hangAt: r.HangAt, marks: r.AutoCommitMs > 0, consumer: consumer, cancel: cancel}
+	m.Slow(godriver.Millis(r.SlowMs, 0))
 	m.background.Add(2)
 	go m.logErrors()
 	go m.consume(ctx, r.Topics)
@@ -151,6 +170,7 @@ func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consum
 				<-s.Context().Done()
 				return nil
 			}
+			m.Work()
 			m.Receive(fromSarama(message))
 			if m.marks {
 				s.MarkMessage(message, "")
@@ -189,6 +209,7 @@ func (m *member) metadata() *sarama.ConsumerGroupMetadata {
 // close leaves the group.
 func (m *member) close() error {
 	m.cancel()
+	m.Slow(0)
 	err := m.consumer.Close()
 	m.background.Wait()
 	return err

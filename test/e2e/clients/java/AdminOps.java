@@ -139,7 +139,8 @@ final class AdminOps {
     private static JsonNode alterConfigs(Admin a, JsonNode r) throws Exception {
         List<AlterConfigOp> ops = new ArrayList<>();
         r.get("set").properties().forEach(e -> ops.add(new AlterConfigOp(new ConfigEntry(e.getKey(), e.getValue().asText()), AlterConfigOp.OpType.SET)));
-        a.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.TOPIC, r.get("name").asText()), ops)).all().get();
+        ConfigResource.Type type = r.path("type").asText("topic").equals("group") ? ConfigResource.Type.GROUP : ConfigResource.Type.TOPIC;
+        a.incrementalAlterConfigs(Map.of(new ConfigResource(type, r.get("name").asText()), ops)).all().get();
         return empty();
     }
 

@@ -41,9 +41,11 @@ final class ConsumerOps {
             m.seek(Mishaps.offsets(r.path("offsets")));
             return m.commit();
         }));
+        Driver.op("consumer_slow", r -> member(r).slow(r.get("slow_ms").asLong()));
+        Driver.op("consumer_pause", r -> member(r).call(m -> m.pause(r.get("paused"))));
         Driver.op("consumer_close", r -> {
             Member m = OPEN.remove(r.get("handle").asText());
-            m.stop = true;
+            m.stop();
             m.thread.join(20000);
             return Driver.JSON.createObjectNode();
         });
@@ -79,12 +81,10 @@ final class ConsumerOps {
                 p.put("session.timeout.ms", session);
                 p.put("heartbeat.interval.ms", Integer.toString(Math.max(200, Integer.parseInt(session) / 10)));
             }
-            if (r.path("auto_commit_ms").asInt(0) > 0) {
-                p.put("enable.auto.commit", "true");
-                p.put("auto.commit.interval.ms", r.get("auto_commit_ms").asText());
-            }
+            MemberOptions.apply(r, p);
             m = new Group(p, topics, new Mishaps(r));
         }
+        m.slow(r.path("slow_ms").asLong(0));
         String handle = "c" + NEXT.incrementAndGet();
         OPEN.put(handle, m);
         m.thread.start();
@@ -108,7 +108,8 @@ final class ConsumerOps {
         private int count;
         int rebalances;
         private Throwable error;
-        volatile boolean stop;
+        private long slowMs;
+        private volatile boolean stop;
 
         abstract Iterable<ConsumerRecord<byte[], byte[]>> poll();
 
@@ -125,6 +126,8 @@ final class ConsumerOps {
         }
 
         abstract JsonNode commit();
+
+        abstract JsonNode pause(JsonNode partitions);
 
         abstract void close();
 
@@ -143,6 +146,25 @@ final class ConsumerOps {
             } finally {
                 close();
             }
+        }
+
+        /** Takes as long over a record as was asked for, unless the member is closed or told to be quicker meanwhile. */
+        synchronized void takeTime() throws InterruptedException {
+            long begin = System.nanoTime();
+            for (long left = slowMs; left > 0 && !stop; left = slowMs - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin)) {
+                wait(left);
+            }
+        }
+
+        synchronized JsonNode slow(long ms) {
+            slowMs = ms;
+            notifyAll();
+            return Driver.JSON.createObjectNode();
+        }
+
+        synchronized void stop() {
+            stop = true;
+            notifyAll();
         }
 
         synchronized void got(ConsumerRecord<byte[], byte[]> rec) {
@@ -203,6 +225,7 @@ final class ConsumerOps {
         @Override
         void work() throws Exception {
             for (ConsumerRecord<byte[], byte[]> rec : poll()) {
+                takeTime();
                 if (mishaps.handles(consumer, rec)) {
                     got(rec);
                 }
@@ -233,6 +256,15 @@ final class ConsumerOps {
             }
             consumer.commitSync(offsets, Duration.ofSeconds(20));
             return n;
+        }
+
+        @Override
+        JsonNode pause(JsonNode partitions) {
+            Set<TopicPartition> some = new java.util.HashSet<>();
+            partitions.forEach(n -> some.add(MemberOptions.partition(n.asText())));
+            consumer.resume(consumer.paused());
+            consumer.pause(some);
+            return Driver.JSON.createObjectNode();
         }
 
         @Override
@@ -283,6 +315,11 @@ final class ConsumerOps {
         JsonNode commit() {
             consumer.commitSync(Duration.ofSeconds(20));
             return Driver.JSON.createObjectNode();
+        }
+
+        @Override
+        JsonNode pause(JsonNode partitions) {
+            throw new UnsupportedOperationException("a share consumer cannot pause partitions");
         }
 
         @Override

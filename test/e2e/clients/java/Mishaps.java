@@ -21,10 +21,7 @@ final class Mishaps {
 
     static Map<TopicPartition, Long> offsets(JsonNode named) {
         Map<TopicPartition, Long> all = new HashMap<>();
-        named.properties().forEach(e -> {
-            int slash = e.getKey().lastIndexOf('/');
-            all.put(new TopicPartition(e.getKey().substring(0, slash), Integer.parseInt(e.getKey().substring(slash + 1))), e.getValue().asLong());
-        });
+        named.properties().forEach(e -> all.put(MemberOptions.partition(e.getKey()), e.getValue().asLong()));
         return all;
     }
 

@@ -137,11 +137,7 @@ final class ProducerOps {
     private static void sendOffsets(KafkaProducer<byte[], byte[]> p, JsonNode r) throws Exception {
         ConsumerGroupMetadata group = ConsumerOps.metadata(r.get("consumer").asText());
         Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-        r.get("offsets").properties().forEach(e -> {
-            int slash = e.getKey().lastIndexOf('/');
-            TopicPartition tp = new TopicPartition(e.getKey().substring(0, slash), Integer.parseInt(e.getKey().substring(slash + 1)));
-            offsets.put(tp, new OffsetAndMetadata(e.getValue().asLong()));
-        });
+        r.get("offsets").properties().forEach(e -> offsets.put(MemberOptions.partition(e.getKey()), new OffsetAndMetadata(e.getValue().asLong())));
         p.sendOffsetsToTransaction(offsets, group);
     }
 

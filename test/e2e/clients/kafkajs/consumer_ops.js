@@ -87,11 +87,11 @@ const consumer_open = async r => {
   if (r.protocol === 'share') throw new Unsupported('kafkajs has no share consumer')
   const sessionTimeout = r.session_timeout_ms || 10000
   const consumer = connect(r.conn).consumer({
-    groupId: r.group, sessionTimeout, heartbeatInterval: Math.min(3000, Math.floor(sessionTimeout / 3)),
+    groupId: r.group, sessionTimeout, heartbeatInterval: r.heartbeat_interval_ms || Math.min(3000, Math.floor(sessionTimeout / 3)),
     readUncommitted: r.isolation !== 'read_committed', maxWaitTimeInMs: WAIT_MS, minBytes: r.fetch_min_bytes || 1,
   })
-  const member = new Member(consumer, r.group, r.fail_at)
-  member.start(r.topics, (r.offset_reset || 'earliest') === 'earliest')
+  const member = new Member(consumer, r.group, { failAt: r.fail_at, slowMs: r.slow_ms })
+  member.start(r.topics, (r.offset_reset || 'earliest') === 'earliest', r.auto_commit_ms)
   const handle = `c${++opened}`
   open.set(handle, member)
   return { handle }
@@ -110,6 +110,10 @@ module.exports = {
     consumer_state: async r => get(r.handle).state(),
     consumer_take: async r => ({ records: get(r.handle).take() }),
     consumer_commit: async r => ({ offsets: await get(r.handle).commit(splitPartition) }),
+    consumer_slow: async r => {
+      get(r.handle).slow(r.slow_ms)
+      return {}
+    },
     consumer_close,
   },
   get,

@@ -10,6 +10,7 @@ const codecs = require('./codecs')
 const { CompressionCodecs, Partitioners } = require('kafkajs')
 const { answer } = require('./driver')
 const { leave } = require('./leave')
+const { Member } = require('./member')
 const { describeError } = require('./outcome')
 const { grouped, noting } = require('./producer_ops')
 const records = require('./records')
@@ -91,6 +92,21 @@ test('a consumer is left right after it began to fetch', async () => {
   begin()
   await left
   assert.deepStrictEqual(calls, ['disconnect'])
+})
+
+test('work that is to be quicker ends', async () => {
+  const member = new Member({ events: {}, on: () => {} }, 'g')
+  await member.work() // which takes no time unless told
+  member.slow(3600000)
+  let done = false
+  const work = member.work().then(() => {
+    done = true
+  })
+  member.slow(7200000)
+  await new Promise(setImmediate)
+  assert.strictEqual(done, false)
+  member.slow(0)
+  await work
 })
 
 test('an error keeps its code through retries', () => {

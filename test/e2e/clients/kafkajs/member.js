@@ -12,9 +12,11 @@ class Member {
   /**
    * @param consumer a kafkajs consumer, not yet connected
    * @param failAt offsets by partition that the handler cannot process: it throws, and kafkajs goes on as it does then
+   * @param slowMs how long the handler takes over each record
    */
-  constructor(consumer, group, failAt = {}) {
-    Object.assign(this, { consumer, group, failAt, received: [], count: 0, positions: {}, assignment: [], rebalances: 0, error: null })
+  constructor(consumer, group, { failAt = {}, slowMs = 0 } = {}) {
+    Object.assign(this, { consumer, group, failAt, slowMs, wake: () => {} })
+    Object.assign(this, { received: [], count: 0, positions: {}, assignment: [], rebalances: 0, error: null })
     const { GROUP_JOIN, CRASH } = consumer.events
     consumer.on(GROUP_JOIN, ({ payload }) => {
       this.rebalances++
@@ -26,23 +28,60 @@ class Member {
   }
 
   /** Joins in the background: returns at once. */
-  start(topics, fromBeginning) {
+  start(topics, fromBeginning, autoCommitMs = 0) {
     const running = (async () => {
       await this.consumer.connect()
       await this.consumer.subscribe({ topics, fromBeginning })
-      await this.consumer.run({ autoCommit: false, eachBatch: async ({ batch }) => this.keep(batch) })
+      const commits = autoCommitMs > 0 ? { autoCommit: true, autoCommitInterval: autoCommitMs } : { autoCommit: false }
+      await this.consumer.run({
+        ...commits,
+        eachBatchAutoResolve: false,
+        eachBatch: handed => this.handle(handed),
+      })
     })()
     running.catch(e => {
       this.error = this.error || describeError(e)
     })
   }
 
-  keep({ topic, partition, messages }) {
+  /** Handles a batch as kafkajs does with eachMessage, which sends a heartbeat between two messages; fails it as a whole. */
+  async handle({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning }) {
+    const { topic, partition, messages } = batch
     const fails = this.failAt[`${topic}/${partition}`]
     if (messages.some(m => Number(m.offset) === fails)) throw new Error(`cannot process offset ${fails}`)
-    this.received.push(...messages.map(m => records.encode(topic, partition, m)))
-    this.count += messages.length
-    this.positions[`${topic}/${partition}`] = Number(messages[messages.length - 1].offset) + 1
+    for (const message of messages) {
+      if (!isRunning()) return
+      await this.work()
+      this.keep(topic, partition, message)
+      resolveOffset(message.offset)
+      await heartbeat()
+      await commitOffsetsIfNecessary()
+    }
+  }
+
+  /** Takes as long over a record as was asked for, also when that changes meanwhile. */
+  async work() {
+    const begin = Date.now()
+    for (let left = this.slowMs; left > 0; left = this.slowMs - (Date.now() - begin)) {
+      await new Promise(resolve => {
+        const timer = setTimeout(resolve, left)
+        this.wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+
+  slow(ms) {
+    this.slowMs = ms
+    this.wake()
+  }
+
+  keep(topic, partition, message) {
+    this.received.push(records.encode(topic, partition, message))
+    this.count++
+    this.positions[`${topic}/${partition}`] = Number(message.offset) + 1
   }
 
   state() {
@@ -73,6 +112,7 @@ class Member {
 
   /** Leaves the group. What does not come to an end is told so. */
   async close() {
+    this.slow(0)
     try {
       await within(CLOSE_MS, 'disconnect', leave(this.consumer))
       return {}

@@ -56,18 +56,28 @@ def read_to_end(consumer, topic, seconds, raw):
     return result
 
 
+def options(r):
+    """What consumer_open may say further, as settings."""
+    names = ("heartbeat_interval_ms", "max_poll_interval_ms", "max_poll_records", "group_instance_id")
+    config = {"enable_auto_commit": False} | {name: r[name] for name in names if name in r}
+    if r.get("auto_commit_ms"):
+        config.update(enable_auto_commit=True, auto_commit_interval_ms=r["auto_commit_ms"])
+    return config
+
+
 def consumer_open(r):
     protocol = r.get("protocol", "classic")
     if protocol != "classic":
         raise Unsupported("kafka-python has no %s" % ("KIP-848 consumer" if protocol == "consumer" else "share consumer"))
     session = r.get("session_timeout_ms", 10000)
-    consumer = KafkaConsumer(group_id=r["group"], auto_offset_reset=r.get("offset_reset", "earliest"), enable_auto_commit=False,
+    consumer = KafkaConsumer(group_id=r["group"], auto_offset_reset=r.get("offset_reset", "earliest"),
                              isolation_level=r.get("isolation", "read_uncommitted"), session_timeout_ms=session,
-                             fetch_min_bytes=r.get("fetch_min_bytes", 1), heartbeat_interval_ms=min(3000, session // 3), **conn.config(r))
+                             fetch_min_bytes=r.get("fetch_min_bytes", 1), **{
+                                 "heartbeat_interval_ms": min(3000, session // 3), **options(r), **conn.config(r)})
     for topic in r["topics"]:
         # kafka-python 3.0.12 may join before it knows its topic, assign itself nothing and stay so (3 of 15 times, no warder about)
         consumer.partitions_for_topic(topic)
-    return {"handle": CONSUMERS.add(Member(consumer, r["topics"]))}
+    return {"handle": CONSUMERS.add(Member(consumer, r["topics"], r.get("slow_ms", 0)))}
 
 
 def consumer_state(r):
@@ -82,6 +92,11 @@ def consumer_commit(r):
     return {"offsets": CONSUMERS.get(r["handle"]).commit()}
 
 
+def consumer_slow(r):
+    CONSUMERS.get(r["handle"]).slow(r["slow_ms"])
+    return {}
+
+
 def consumer_close(r):
     CONSUMERS.take(r["handle"]).close()
     return {}
@@ -93,4 +108,4 @@ def close_all():
 
 
 OPERATIONS = {name: globals()[name] for name in (
-    "consume", "consumer_open", "consumer_state", "consumer_take", "consumer_commit", "consumer_close")}
+    "consume", "consumer_open", "consumer_state", "consumer_take", "consumer_commit", "consumer_slow", "consumer_close")}

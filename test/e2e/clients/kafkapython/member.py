@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 
 from kafka import TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
@@ -22,10 +23,11 @@ CALL_SECONDS = 60
 class Member(ConsumerRebalanceListener):
     """KafkaConsumer belongs to one thread, so everything that touches it runs on the polling thread, between two polls."""
 
-    def __init__(self, consumer, topics):
+    def __init__(self, consumer, topics, slow_ms=0):
         self._consumer, self._calls, self._lock = consumer, queue.Queue(), threading.Lock()
         self._received, self._count, self._positions, self._assignment = [], 0, {}, []
         self._rebalances, self._error, self._stopping, self._joined = 0, None, False, False
+        self._slow_seconds, self._quicker = slow_ms / 1000, threading.Condition()
         consumer.subscribe(topics=topics, listener=self)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -53,18 +55,33 @@ class Member(ConsumerRebalanceListener):
                 with self._lock:
                     self._error = describe_error(e)
                 break
-            self._keep(batches)
+            for tp, batch in batches.items():
+                for record in batch:
+                    self._work()
+                    self._keep(tp, record)
+            with self._lock:
+                self._assignment = sorted("%s/%d" % tp for tp in self._consumer.assignment())
         while not self._stopping:
             self._run_calls(wait=True)
         self._consumer.close()
 
-    def _keep(self, batches):
+    def _work(self):
+        """Takes as long over a record as was asked for, unless the member is closed or told to be quicker meanwhile."""
+        begin = time.monotonic()
+        with self._quicker:
+            while not self._stopping and time.monotonic() < begin + self._slow_seconds:
+                self._quicker.wait(begin + self._slow_seconds - time.monotonic())
+
+    def slow(self, ms):
+        with self._quicker:
+            self._slow_seconds = ms / 1000
+            self._quicker.notify()
+
+    def _keep(self, tp, record):
         with self._lock:
-            self._assignment = sorted("%s/%d" % tp for tp in self._consumer.assignment())
-            for tp, batch in batches.items():
-                self._received.extend(records.encode(record) for record in batch)
-                self._count += len(batch)
-                self._positions["%s/%d" % tp] = batch[-1].offset + 1
+            self._received.append(records.encode(record))
+            self._count += 1
+            self._positions["%s/%d" % tp] = record.offset + 1
 
     def _run_calls(self, wait=False):
         while True:
@@ -113,5 +130,7 @@ class Member(ConsumerRebalanceListener):
         return self._on_polling_thread(self._consumer.group_metadata)
 
     def close(self):
-        self._stopping = True
+        with self._quicker:
+            self._stopping = True
+            self._quicker.notify()
         self._thread.join(timeout=CALL_SECONDS)

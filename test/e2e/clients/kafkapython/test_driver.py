@@ -7,6 +7,7 @@ import unittest
 
 from kafka import errors
 
+import consumer_ops
 import driver
 import outcome
 import records
@@ -44,6 +45,13 @@ class Answers(unittest.TestCase):
     def test_share_groups_are_unsupported(self):
         got = driver.answer({"id": 2, "op": "consumer_open", "group": "g", "topics": ["t"], "protocol": "share", "conn": {"bootstrap": "127.0.0.1:1"}})
         self.assertEqual((False, True), (got["ok"], got["unsupported"]))
+
+
+class Members(unittest.TestCase):
+    def test_settings_that_are_left_out_are_the_librarys(self):
+        self.assertEqual({"enable_auto_commit": False}, consumer_ops.options({"slow_ms": 5}))
+        self.assertEqual({"enable_auto_commit": True, "auto_commit_interval_ms": 500, "max_poll_records": 2},
+                         consumer_ops.options({"auto_commit_ms": 500, "max_poll_records": 2}))
 
 
 class Errors(unittest.TestCase):

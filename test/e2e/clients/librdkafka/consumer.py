@@ -8,7 +8,7 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, OFFSET_BEGINNING, TopicPartition
 
 from common import Digest, Unsupported, as_json, describe_error, settings
-from mishaps import Mishaps, offsets
+from mishaps import Mishaps, offsets, partition
 
 members = {}
 numbers = itertools.count(1)
@@ -64,9 +64,10 @@ def read_all(c, r):
 class Member:
     """One group member with a thread that polls; commands to it run in that thread."""
 
-    def __init__(self, conf, topics, mishaps):
+    def __init__(self, conf, topics, mishaps, batch=500, slow_ms=0):
         self.mishaps, self.stores = mishaps, conf["enable.auto.commit"]
-        self.lock, self.todo, self.stop = threading.Lock(), queue.Queue(), False
+        self.lock, self.todo, self.stop = threading.Condition(), queue.Queue(), False
+        self.batch, self.slow_seconds = batch, slow_ms / 1000
         self.count, self.records, self.positions, self.assigned, self.rebalances, self.error = 0, [], {}, set(), 0, None
         self.consumer = Consumer(conf)
         self.consumer.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_revoke)
@@ -85,7 +86,8 @@ class Member:
     def loop(self):
         try:
             while not self.stop:
-                for msg in self.consumer.consume(500, 0.1):
+                for msg in self.consumer.consume(self.batch, 0.1):
+                    self.work()
                     self.got(msg)
                 self.mishaps.polled()
                 while not self.todo.empty():
@@ -95,9 +97,32 @@ class Member:
         finally:
             self.consumer.close()
 
+    def work(self):
+        """Takes as long over a record as was asked for, unless the member is closed or told to be quicker meanwhile."""
+        begin = time.monotonic()
+        with self.lock:
+            while not self.stop and time.monotonic() < begin + self.slow_seconds:
+                self.lock.wait(begin + self.slow_seconds - time.monotonic())
+
+    def slow(self, ms):
+        with self.lock:
+            self.slow_seconds = ms / 1000
+            self.lock.notify()
+
+    def close(self):
+        with self.lock:
+            self.stop = True
+            self.lock.notify()
+        self.thread.join(20)
+
+    def pause(self, names):
+        parts = [TopicPartition(*partition(name)) for name in names]
+        self.consumer.resume(self.consumer.assignment())
+        self.consumer.pause(parts)
+
     def got(self, msg):
         if msg.error():
-            if msg.error().fatal():
+            if msg.error().fatal() or msg.error().code() == KafkaError._FATAL:
                 raise KafkaException(msg.error())
             return
         if not self.mishaps.handles(self.consumer, msg):
@@ -141,6 +166,11 @@ class Member:
         return {"offsets": {"%s/%d" % (tp.topic, tp.partition): tp.offset for tp in wanted}}
 
 
+# What consumer_open may say further.
+SETTINGS = {"heartbeat_interval_ms": "heartbeat.interval.ms", "max_poll_interval_ms": "max.poll.interval.ms",
+            "group_instance_id": "group.instance.id", "assignor": "partition.assignment.strategy"}
+
+
 def consumer_open(r):
     protocol = r.get("protocol", "classic")
     if protocol == "share":
@@ -152,10 +182,11 @@ def consumer_open(r):
     if protocol == "classic":
         session = r.get("session_timeout_ms", 10000)
         conf.update({"session.timeout.ms": session, "heartbeat.interval.ms": max(200, session // 10), "partition.assignment.strategy": "range"})
+    conf.update({setting: r[field] for field, setting in SETTINGS.items() if field in r})
     if r.get("auto_commit_ms"):  # of what was handled, not of what was polled
         conf.update({"enable.auto.commit": True, "auto.commit.interval.ms": r["auto_commit_ms"], "enable.auto.offset.store": False})
     handle = "c%d" % next(numbers)
-    members[handle] = Member(conf, r["topics"], Mishaps(r))
+    members[handle] = Member(conf, r["topics"], Mishaps(r), r.get("max_poll_records", 500), r.get("slow_ms", 0))
     return {"handle": handle}
 
 
@@ -178,10 +209,19 @@ def consumer_commit(r):
     return m.call(lambda: m.commit(offsets(r.get("offsets"))))
 
 
+def consumer_slow(r):
+    members[r["handle"]].slow(r["slow_ms"])
+    return {}
+
+
+def consumer_pause(r):
+    m = members[r["handle"]]
+    m.call(lambda: m.pause(r["paused"]))
+    return {}
+
+
 def consumer_close(r):
-    m = members.pop(r["handle"])
-    m.stop = True
-    m.thread.join(20)
+    members.pop(r["handle"]).close()
     return {}
 
 
@@ -190,4 +230,5 @@ def metadata(handle):
     return m.call(m.consumer.consumer_group_metadata)
 
 
-OPS = {f.__name__: f for f in (consume, consumer_open, consumer_state, consumer_take, consumer_commit, consumer_close)}
+OPS = {f.__name__: f for f in (
+    consume, consumer_open, consumer_state, consumer_take, consumer_commit, consumer_slow, consumer_pause, consumer_close)}

@@ -5,10 +5,15 @@ import time
 from confluent_kafka import TopicPartition
 
 
+def partition(name):
+    """"topic/3" as topic and number."""
+    topic, _, number = name.rpartition("/")
+    return topic, int(number)
+
+
 def offsets(named):
     """{"topic/0": 12} as {("topic", 0): 12}."""
-    parts = {name.rpartition("/"): offset for name, offset in (named or {}).items()}
-    return {(topic, int(partition)): offset for (topic, _, partition), offset in parts.items()}
+    return {partition(name): offset for name, offset in (named or {}).items()}
 
 
 class Mishaps:
