@@ -42,18 +42,27 @@ var guardRules = []ruleConfig{
 // ruleConfig is a rule and its YAML, in one line.
 type ruleConfig struct{ rule, yaml string }
 
-// throughRules goes through the warder of that name, the one that is told so: "records" and "groups" alert, "guard" refuses.
+// throughRules goes through the warder of that name, the one that is told so: "records", "groups" and "members" alert, "guard" refuses;
+// "members-one" does as "members" before a cluster of one broker.
 func throughRules(ctx context.Context, name string) (M, error) {
 	var rules []string
-	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "guard": guardRules}[name] {
+	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "members": memberRules, "members-one": memberRules, "guard": guardRules}[name] {
 		rules = append(rules, fmt.Sprintf("  %s: %s", r.rule, r.yaml))
 	}
-	spec := proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")}
+	spec := proxySpec{cluster: clusterOf(name), upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")}
 	p, err := startWarder(ctx, name, spec)
 	if err != nil {
 		return nil, err
 	}
 	return M{"bootstrap": p.addr["plain"]}, nil
+}
+
+// clusterOf is the cluster behind a warder of throughRules.
+func clusterOf(name string) *kafka.Cluster {
+	if name == "members-one" {
+		return w.old
+	}
+	return w.three
 }
 
 // rulePlay is a scenario of one rule: what some clients do together through warder, first the clean twin and then the mistake, so that the
@@ -100,7 +109,7 @@ func (play rulePlay) perform() (skip string, notes []string, err error) {
 		if name != "java" && !slices.Contains(clientNames(), name) {
 			return "E2E_CLIENTS leaves out " + name, nil, nil
 		}
-		s, err := scenario{name: strings.TrimSuffix(play.rule+"-"+play.name, "-"), warder: through}.side(ctx, name, "warder")
+		s, err := scenario{name: strings.TrimSuffix(play.rule+"-"+play.name, "-"), cluster: clusterOf(warder), warder: through}.side(ctx, name, "warder")
 		if err != nil {
 			return "", nil, err
 		}
