@@ -58,7 +58,7 @@ func standingAspect(topic string, partition int32) string {
 func standingOver(w *rules.Watch, s *standing, why string) rules.Report {
 	return rules.Report{
 		Subject: s.subject, OwnSubject: true, Severity: s.told, Resolved: true, Aspect: standingAspect(w.Key, *s.subject.Partition),
-		Summary: fmt.Sprintf("readers of %s-%d stand still at offset %d no more: %s", topicNamed(w.Key), *s.subject.Partition, s.stable, why),
+		Summary:  fmt.Sprintf("readers of %s-%d stand still at offset %d no more: %s", topicNamed(w.Key), *s.subject.Partition, s.stable, why),
 		Evidence: rules.Evidence{{Name: "standing_for", Value: timeSpan(s.seen.Sub(s.since))}},
 	}
 }
