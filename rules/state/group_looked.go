@@ -51,11 +51,12 @@ func (g *Group) described(ev *rules.GroupDescribed) {
 		g.Elsewhere = 0
 		// Consumers that choose their partitions themselves are never members.
 		if g.Emptied.IsZero() && g.Type != "" {
-			g.Emptied, g.EmptyBefore = ev.At, first
+			g.Emptied, g.EmptyBefore, g.awaited = ev.At, first, false
 		}
 	default:
 		g.Elsewhere = max(g.Elsewhere, 1)
-		g.Emptied, g.EmptyBefore = time.Time{}, false
+		g.returned(ev.At)
+		g.EmptyBefore = false
 	}
 }
 
@@ -117,6 +118,9 @@ func (g *Group) committedUnseen(p *GroupPartition, offset int64, at time.Time) {
 	p.generation, p.lost = -1, lostPlace{}
 	if rose {
 		p.RoseAt, p.Abandoned = at, 0
+	}
+	if offset > p.ReadOffset {
+		p.Refetched = 0
 	}
 	g.addCommit(p, at)
 }

@@ -123,6 +123,9 @@ func TestEmptySinceWhen(t *testing.T) {
 	if !s.group.Emptied.IsZero() || s.group.Elsewhere != 1 {
 		t.Errorf("empty since %v, %d elsewhere", s.group.Emptied, s.group.Elsewhere)
 	}
+	if s.group.LongestPause != 30*time.Second {
+		t.Errorf("the longest pause was %v", s.group.LongestPause)
+	}
 	s.wait(30 * time.Second)
 	s.asks("Empty", 0)
 	if !s.group.Emptied.Equal(s.now) || s.group.EmptyBefore || s.group.Partial() {
