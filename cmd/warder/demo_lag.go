@@ -42,7 +42,7 @@ func playHanging(ctx context.Context, st *demoStage) (bool, error) {
 	answered, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	hangs := func(ctx context.Context, r *kgo.Record) {
-		if r.Partition == 1 && r.Offset == 3 {
+		if r.Partition == 1 && r.Offset == 1 {
 			<-answered.Done() // the answer of the other service
 		}
 	}

@@ -17,7 +17,7 @@ func sceneHeartbeatGap() demoScene {
 		topics: []embedded.Topic{{Name: "positions", Partitions: 3}, {Name: "schedules", Partitions: 3}},
 		acts: []demoAct{
 			{
-				client: "route-planner", group: "route-planner", does: "stands still beyond its session timeout",
+				client: "fleet-planner", group: "fleet-planner", does: "stands still beyond its session timeout",
 				because: "A long garbage collection: the process does nothing at all, so its heartbeats stop too (session.timeout.ms is 3 s here, 45 s by default).",
 				found:   true, once: true, play: playFrozen,
 			},
@@ -76,7 +76,7 @@ const frozenSession = 3 * time.Second // session.timeout.ms
 func playFrozen(ctx context.Context, st *demoStage) (bool, error) {
 	var process pausable
 	thrown := make(groupError, 1)
-	cl, err := st.reader("route-planner", "positions", kgo.SessionTimeout(frozenSession), kgo.Dialer(process.dial), kgo.WithHooks(thrown))
+	cl, err := st.reader("fleet-planner", "positions", kgo.SessionTimeout(frozenSession), kgo.Dialer(process.dial), kgo.WithHooks(thrown))
 	if err != nil {
 		return false, err
 	}

@@ -102,7 +102,7 @@ func byPartition(ctx context.Context, cl *kgo.Client, work func(context.Context,
 }
 
 func drain(ctx context.Context, cl *kgo.Client, queue <-chan *kgo.Record, work func(context.Context, *kgo.Record)) {
-	for committed := time.Now(); ; {
+	for committed := (time.Time{}); ; {
 		select {
 		case r := <-queue:
 			work(ctx, r)
