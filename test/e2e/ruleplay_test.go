@@ -25,9 +25,9 @@ var recordRules = []ruleConfig{
 	{"timeout-misfit", "{settle: 2s}"},
 	{"idle-member", "{after: 4s}"},
 	// What the others do is a test all along: advice is for the clients of the scenarios about it.
-	{"untuned-producer", "{window: 15s, requests_per_second: 25, clients: [\"tune-*\"]}"},
-	{"untuned-consumer", "{window: 15s, clients: [\"tune-*\"]}"},
-	{"connection-churn", "{window: 15s, clients: [\"tune-*\"]}"},
+	{"untuned-producer", "{window: 15s, requests_per_second: 8, clients: [\"tune-*\"]}"},
+	{"untuned-consumer", "{window: 15s, min_requests: 50, answers_per_second: 12, clients: [\"tune-*\"]}"},
+	{"connection-churn", "{window: 15s, min_requests: 30, clients: [\"tune-*\"]}"},
 }
 
 // guardRules is what the warder is told that refuses.
