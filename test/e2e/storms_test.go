@@ -131,6 +131,9 @@ func twelveEvicted(sides []*side) {
 // deployed: three members are replaced one by one, in good order. Then one comes and goes every few seconds.
 func deployed(s *side, options M) {
 	c := s.crowd("deployed", 6)
+	if options["protocol"] == "consumer" {
+		s.slowBeats(c.group, 2*time.Second)
+	}
 	var members []*member
 	for i := range 3 {
 		members = append(members, c.join(s, fmt.Sprint("old-", i+1), with(quickSession, options)))
