@@ -133,11 +133,11 @@ func TestMemoryOfGroupsIsBounded(t *testing.T) {
 		c.round(end, 0, end-10*(i+1), "")
 	}
 	measure("all have gone back eight times")
-	for i := range 3 {
+	for i := range 2 {
 		c.round(end, 0, end, fmt.Sprint("transaction-", i))
 	}
 	measure("transactions are open")
-	for i := range int64(34) {
+	for i := range int64(18) {
 		end += 1000
 		c.round(end, 20*i, -1, "")
 	}

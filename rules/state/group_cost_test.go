@@ -139,9 +139,9 @@ func BenchmarkSaveOfManyPartitions(b *testing.B) {
 	}
 }
 
-// mostOfSmallGroups is what five thousand groups may take of which each does much, and
-// has one partition.
-const mostOfSmallGroups = 160 << 20
+// mostOfSmallGroups is what 2,500 groups may take of which each does much, and has one
+// partition.
+const mostOfSmallGroups = 112 << 20
 
 // TestManyGroupsStayWithinTheirBytes: groups share what is remembered of their rebalances and moves.
 func TestManyGroupsStayWithinTheirBytes(t *testing.T) {
@@ -152,13 +152,13 @@ func TestManyGroupsStayWithinTheirBytes(t *testing.T) {
 	now := time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
 	before := heapInUse()
 	var list []*groupStory
-	for i := range 5000 {
+	for i := range 2500 {
 		s := &groupStory{t: t, now: now}
 		s.group, _ = groups.New(fmt.Sprint("g", i), now).(*state.Group)
 		list = append(list, s)
 	}
 	for _, s := range list {
-		for i := range int64(100) {
+		for i := range int64(70) {
 			s.join("range", "m1")
 			s.sync(map[string][]int32{"m1": {0}})
 			s.commit("m1", 0, 1000-5*i)
@@ -168,7 +168,7 @@ func TestManyGroupsStayWithinTheirBytes(t *testing.T) {
 	one := list[0].group
 	grown := heapInUse() - before
 	t.Logf("%d bytes for a group, with %d rebalances and %d departures", grown/uint64(len(list)), len(one.Rebalances()), len(one.Departures()))
-	if grown > mostOfSmallGroups || len(one.Rebalances()) != 20 || len(one.Departures()) != 20 {
+	if grown > mostOfSmallGroups || len(one.Rebalances()) != 40 || len(one.Departures()) != 40 {
 		t.Errorf("the heap has grown by %d bytes; %d rebalances, %d departures of each", grown, len(one.Rebalances()), len(one.Departures()))
 	}
 	runtime.KeepAlive(list)
