@@ -58,7 +58,10 @@ func (s *adviceStory) said(second int, want ...string) *adviceStory {
 	return s
 }
 
-func newAdvice(t *testing.T) *adviceStory { return &adviceStory{t: t, a: tenRequests(5 * time.Second)} }
+func newAdvice(t *testing.T) *adviceStory {
+	t.Helper()
+	return &adviceStory{t: t, a: tenRequests(5 * time.Second)}
+}
 
 // Three parts of five are needed, the last one among them.
 func TestAdviceNeedsThreePartsOfFive(t *testing.T) {

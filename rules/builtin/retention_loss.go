@@ -268,7 +268,7 @@ func (r *retentionLoss) tellMove(w *rules.Watch, g *state.Group, s *losingGroup,
 	}
 	happened := t.level < lost
 	t.level, t.toldAt, t.quiet, t.subject = lost, w.Now, time.Time{}, m.subject(g)
-	out := rules.Report{}
+	var out rules.Report
 	if t.cut = m.kind == state.Truncated; t.cut {
 		out = truncated(g, m)
 	} else {

@@ -123,10 +123,10 @@ func uncompressedReport(of adviceOf[producerPart]) rules.Report {
 func unorderedReport(of adviceOf[producerPart]) rules.Report {
 	depth := of.part.answered.InFlight.Quantile(0.9)
 	advice := fmt.Sprintf("Set %s=true: up to %d requests in flight then keep their order, and no retry writes twice.", setting(of.client.Library(), "enable.idempotence"), safeInFlight)
-	switch of.client.Library() {
-	case rules.FranzGo:
+	switch library := of.client.Library(); {
+	case library == rules.FranzGo:
 		advice = "Leave kgo.DisableIdempotentWrite out: by default retries keep their order and do not write twice."
-	case rules.KafkaGo:
+	case library == rules.KafkaGo:
 		advice = "kafka-go has no idempotent producer: have consumers expect records twice and out of order."
 	}
 	return rules.Report{

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,9 +32,7 @@ var quickSession = M{"session_timeout_ms": session.Milliseconds(), "heartbeat_in
 func with(all ...M) M {
 	sum := M{}
 	for _, more := range all {
-		for k, v := range more {
-			sum[k] = v
-		}
+		maps.Copy(sum, more)
 	}
 	return sum
 }
