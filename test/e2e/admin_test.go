@@ -38,19 +38,25 @@ func (s *side) reads(name string, lag time.Duration) *reading {
 	r.m = s.member(r.group, r.topic, "classic")
 	s.received(100, r.m)
 	r.m.commit()
+	r.lags("be at the end", func(lag int64, _ *int64) bool { return lag == 0 }) // since when more is there is known from then on
 	s.put(r.topic, gen{Count: 200, Size: 40})
 	s.received(300, r.m)
-	s.until("warder to know the group", 60*time.Second, func() error {
-		known, err := s.groupKnown(r.group)
+	r.lags("lag", func(records int64, ms *int64) bool { return records == 200 && ms != nil && *ms >= lag.Milliseconds() })
+	return r
+}
+
+// lags waits until warder knows the group to be where it should.
+func (r *reading) lags(what string, ok func(records int64, ms *int64) bool) {
+	r.until("warder to know the group to "+what, 60*time.Second, func() error {
+		known, err := r.groupKnown(r.group)
 		if err != nil || len(known.Members) != 1 || len(known.Partitions) != 1 {
 			return fmt.Errorf("%+v, %w", known, err)
 		}
-		if p := known.Partitions[0]; p.Lag == nil || *p.Lag != 200 || p.LagMs == nil || *p.LagMs < lag.Milliseconds() {
+		if p := known.Partitions[0]; p.Lag == nil || !ok(*p.Lag, p.LagMs) {
 			return fmt.Errorf("%+v", known)
 		}
 		return nil
 	})
-	return r
 }
 
 // groupView is what the admin interface of warder shows of a group.
