@@ -45,8 +45,9 @@ type groupLookup struct {
 	srv   *Server
 	own   *ownConnection
 	which rules.Globs
-	every time.Duration // 0: never
-	pause time.Duration // groupPause, but for tests
+	every time.Duration    // 0: never
+	pause time.Duration    // groupPause, but for tests
+	now   func() time.Time // the server's, but for tests
 
 	// owned by run
 	round int
@@ -66,7 +67,7 @@ type lookedGroup struct {
 func (k *lookedGroup) rests(now time.Time) bool { return now.Sub(k.refused) < refusalLifetime }
 
 func newGroupLookup(s *Server, own *ownConnection, cfg *configs.Lookup) (*groupLookup, error) {
-	l := &groupLookup{srv: s, own: own, pause: groupPause, known: map[string]*lookedGroup{}}
+	l := &groupLookup{srv: s, own: own, pause: groupPause, now: s.now, known: map[string]*lookedGroup{}}
 	if cfg == nil {
 		return l, nil
 	}
@@ -187,7 +188,7 @@ func (l *groupLookup) due(listed []kmsg.ListGroupsResponseGroup, seen map[string
 			k = &lookedGroup{members: -1}
 			l.known[g.Group] = k
 		}
-		if k.rests(l.srv.now()) {
+		if k.rests(l.now()) {
 			continue
 		}
 		list = append(list, &groupToLookAt{ListGroupsResponseGroup: g, lookedGroup: k, seen: seen[g.Group], every: l.every})

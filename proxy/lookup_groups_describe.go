@@ -101,7 +101,7 @@ func (l *groupLookup) noteDescribed(batch []*groupToLookAt, name string, code in
 
 // refuse notes that warder may not see a group, so that it does not ask all the time.
 func (l *groupLookup) refuse(g *groupToLookAt) {
-	g.refused = l.srv.now()
+	g.refused = l.now()
 	l.countAs("OffsetFetch", "refused")
 }
 

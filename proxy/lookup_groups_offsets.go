@@ -18,7 +18,7 @@ import (
 func (l *groupLookup) offsets(ctx context.Context, groups []*groupToLookAt) error {
 	var due []*groupToLookAt
 	for _, g := range groups {
-		if g.rests(l.srv.now()) {
+		if g.rests(l.now()) {
 			continue
 		}
 		if g.whole() {
@@ -88,7 +88,7 @@ func (l *groupLookup) offsetsOf(g *groupToLookAt, answer *kmsg.OffsetFetchRespon
 	default: // such as a coordinator that is loading: next time
 		return rules.OffsetsFetched{}, false
 	}
-	now := l.srv.now()
+	now := l.now()
 	g.asked = l.round
 	l.srv.engine.Emit(rules.GroupDescribed{
 		At: now, Group: g.Group, State: g.GroupState, Members: g.members, ProtocolType: g.ProtocolType, Every: g.every,
@@ -113,7 +113,7 @@ func (l *groupLookup) offsetsOf(g *groupToLookAt, answer *kmsg.OffsetFetchRespon
 func (l *groupLookup) ends(ctx context.Context, told []rules.OffsetsFetched) {
 	var ends, starts []rules.TopicPartition
 	seen := map[rules.TopicPartition]bool{}
-	now := l.srv.now()
+	now := l.now()
 	for i := range told {
 		for _, o := range told[i].Offsets {
 			if o.Offset < 0 || seen[o.TopicPartition] {
@@ -167,7 +167,7 @@ func (l *groupLookup) listOffsets(ctx context.Context, partitions []rules.TopicP
 		if err != nil {
 			l.srv.noise.Debug().Err(err).Msg("where some logs end or begin was not answered")
 		}
-		at := l.srv.now()
+		at := l.now()
 		for _, a := range answers {
 			if resp, ok := a.(*kmsg.ListOffsetsResponse); ok {
 				l.noteListed(resp, timestamp, at)

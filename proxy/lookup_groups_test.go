@@ -54,10 +54,13 @@ func newOutside(t *testing.T, o embedded.Options, client []kgo.Opt, change func(
 			change(c)
 		}
 	})
-	s.now = func() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
+	s.lookups.groups.now = s.clock
 	s.lookups.groups.pause = time.Millisecond
 	return s
 }
+
+// clock is warder's, where it asks for groups.
+func (s *outside) clock() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
 
 // direct is a client that does not come through warder.
 func (s *outside) direct(t *testing.T, opts ...kgo.Opt) *kgo.Client {
@@ -104,8 +107,8 @@ func (s *outside) view(group string) (v state.GroupView, known bool) {
 	s.t.Helper()
 	s.engine.View(rules.ByGroup, group, func(m rules.ModelState) {
 		g := m.(*state.Group)
-		g.Tick(s.now())
-		v, known = g.View(s.now()), true
+		g.Tick(s.clock())
+		v, known = g.View(s.clock()), true
 	})
 	return v, known
 }
