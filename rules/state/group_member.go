@@ -171,6 +171,7 @@ func (g *Group) drop(id string) {
 	if _, ok := g.members[id]; !ok {
 		return
 	}
+	g.noteAsked(g.members[id])
 	partial := g.Partial()
 	delete(g.members, id)
 	g.Announced = max(g.Announced-1, 0)
@@ -179,6 +180,17 @@ func (g *Group) drop(id string) {
 	}
 	if len(g.members) == 0 && !partial {
 		g.Emptied, g.EmptyBefore = g.LastEvent, false
+	}
+}
+
+// noteAsked notes the partitions that a member which goes has sent a Fetch for. What
+// that was answered is told with the next Fetch, and who ends on the first record that
+// it is given sends no other.
+func (g *Group) noteAsked(m *Member) {
+	for _, tp := range m.Assigned {
+		if p := g.partitions[tp]; p != nil && p.OwnerID == m.ID && !m.Fetched.Before(p.OwnedSince) {
+			p.asked = true
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ type GroupPartition struct {
 	lost       lostPlace
 	resetAt    time.Time // of the last reset
 	assignedAt time.Time // when the owner was last told that it is
+	asked      bool      // an owner that is no member now has sent a Fetch for it, see noteAsked
 	share      *SharePartition
 	look       uint32 // of Group.looks, the last that told an offset of it; 0 for none
 }
@@ -102,12 +103,12 @@ func (g *Group) Owner(p *GroupPartition) *Member { return g.members[p.OwnerID] }
 
 // hand notes another owner, who has read nothing yet.
 func (g *Group) hand(p *GroupPartition, memberID string, at time.Time) {
-	if p.OwnerID != "" && p.Position >= 0 && g.members[p.OwnerID] == nil {
+	if p.OwnerID != "" && (p.Position >= 0 || p.asked) && g.members[p.OwnerID] == nil {
 		p.Abandoned++
 	}
 	p.OwnerID, p.OwnedSince = memberID, at
 	p.Position, p.PositionAt = -1, time.Time{}
-	p.ReadOffset, p.Refetched = -1, 0
+	p.ReadOffset, p.Refetched, p.asked = -1, 0, false
 }
 
 // How often the partitions of a group are brought up to date: small groups with
