@@ -54,6 +54,7 @@ func poisonMessageSpec() rules.Spec {
 		ID:       "poison-message",
 		Summary:  "a record that its consumer cannot get past, and reads again and again",
 		Severity: rules.Critical,
+		Needs:    rules.NeedSamples | rules.NeedFetched,
 		Default:  rules.Alert,
 		Doc:      "docs/rules/poison-message.md",
 		Example:  "poison-message:\n  refetches: 10\n  refetch_for: 2m\n",
@@ -233,7 +234,12 @@ func (r *poisonMessage) tell(w *rules.Watch, g *state.Group, f poisonFound) {
 		return
 	}
 	k.shape, k.toldAt, k.subject = max(f.shape, k.shape), w.Now, partitionSubject(g, f.p)
-	w.Report(r.report(g, f, w.Now))
+	out := r.report(g, f, w.Now)
+	if record, ok := w.Shared.(*fetchedForms).of(f.p.TopicPartition, f.stopsAt()); ok {
+		out.Summary += record.words()
+		out.Evidence = append(out.Evidence, record.facts()...)
+	}
+	w.Report(out)
 }
 
 // tellMany reports that the readers of many partitions at once end without a

@@ -50,7 +50,8 @@
 //	admin asks to alter users: cleanup.policy=compact retention.ms    (judged, and not yet done)
 //	billing subscribes g: orders payments     (or: subscribes g: /pattern/)
 //	billing reads orders: 1000                (bytes fetched; 0 when the topic is silent)
-//	billing fetches orders/3: k1=one k2=null  (a batch on its way to a consumer, as produces)
+//	billing fetches orders/3: k1=one k2=null  (a batch on its way to a consumer, as produces;
+//	                                           its first offset as `billing fetches (base=50) …`)
 //	billing polls orders/3: offset=10 end=500 (how far it is; also stable, start, bytes, error)
 //	c1 joining g: topics=orders assignor=range session=45s poll=5m instance=pod-1 why it joins again
 //	c1 joins g: members=c1,c2                 (the coordinator's answer; the first member leads. The next generation

@@ -67,6 +67,8 @@ func (r *request) option(key, value string) (err error) {
 		r.times = int(number(32))
 	case "seq":
 		r.seq = int(number(32))
+	case "base": // of a batch that is fetched
+		r.batch.BaseOffset = number(64)
 	case "control":
 		r.batch.Control = true
 	case "txn":
