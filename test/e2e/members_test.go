@@ -75,7 +75,7 @@ func stopped(s *side, protocol string) {
 	c.only("stops", "heartbeat-gap")
 	c.atPeace("poll-gap", "rebalance-storm")
 	c.caused(s, "session-expired", "stops")
-	c.tells("a member was not heard within session.timeout.ms, stops (127.0.0.1)", "stops (127.0.0.1), which came back", "was removed from group")
+	c.tells("a member was not heard within session.timeout.ms, stops (127.0.0.1)", "stops (127.0.0.1), which came back", "removed from group")
 	steady.close()
 	stops.close()
 }
