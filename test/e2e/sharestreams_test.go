@@ -138,6 +138,8 @@ func sharePoison(sides []*side) {
 		s.fail("rebalances %v", causes)
 	}
 	s.closeProducer(p)
+	emptyGroup(s, clean) // while there are share groups nobody can be asked who reads a topic
+	emptyGroup(s, bad)
 	s.must("delete_topic", M{"name": topic}, nil)
 }
 

@@ -14,7 +14,8 @@ func TestTuning(t *testing.T) {
 		playRule(t, rulePlay{rule: "untuned-consumer", name: "fetches", clients: []string{client}, run: smallFetches})
 		playRule(t, rulePlay{rule: "connection-churn", name: "message", clients: []string{client}, run: clientPerMessage})
 	}
-	for _, client := range []string{"java", "librdkafka", "kafkajs"} {
+	// Not kafkajs: what it does between two records takes about as long as the broker, and then little would be won.
+	for _, client := range []string{"java", "librdkafka"} {
 		playRule(t, rulePlay{rule: "untuned-producer", name: "sync", clients: []string{client}, run: oneByOne})
 	}
 	for _, client := range []string{"java", "librdkafka"} {
@@ -30,7 +31,7 @@ func (s *side) as(role string) M {
 }
 
 // advised plays a mistake and its twin, over and over and both at once, until warder has told of the mistake, of one of these kinds, and wants it to have
-// said nothing of the twin. The advice must name what the library calls the setting.
+// said nothing of the kind of the twin. The advice must name what the library calls the setting.
 func (s *side) advised(rule string, kinds []string, names string, mistake, twin func()) {
 	found := make(chan struct{})
 	again := func(play func()) func() {
@@ -63,8 +64,9 @@ func (s *side) advised(rule string, kinds []string, names string, mistake, twin 
 			s.fail("%s does not name %s: %s", f.Severity, names, f.Advice)
 		}
 	})
-	if err := noFindingOf(s.ctx, warderNamed("records"), query("twin")); err != nil {
-		s.fail("%w", err)
+	twins, err := findingsOf(s.ctx, warderNamed("records"), query("twin"))
+	if i := slices.IndexFunc(twins, func(f finding) bool { return slices.Contains(kinds, f.Evidence["kind"].(string)) }); err != nil || i >= 0 {
+		s.fail("of the twin: %s, %w", listed(twins), err)
 	}
 }
 
@@ -109,28 +111,24 @@ func oneByOne(sides []*side) {
 	topic := s.create(s.topic("t"), 1, 1, nil)
 	sync := s.producer(M{"conn": s.as("mistake"), "linger_ms": 0, "partitioner": "default"})
 	async := s.producer(M{"conn": s.as("twin"), "linger_ms": 500, "codec": "lz4", "partitioner": "default"})
-	words := map[string]string{"java": "get()", "librdkafka": "flush()", "kafkajs": "send()"}
+	words := map[string]string{"java": "get()", "librdkafka": "flush()"}
 	s.advised("untuned-producer", []string{"synchronous"}, s.word(words),
 		func() { s.generate(sync, topic, gen{Count: 200, Size: 20}, M{"mode": "sync"}) },
 		func() {
-			if s.client == "kafkajs" {
-				s.generate(async, topic, gen{Count: 2000, Size: 200}, M{"mode": "call"})
-				return
-			}
 			s.generate(async, topic, gen{Count: 100, Size: 20}, M{"rate": 100})
 		})
 	s.closeProducer(sync)
 	s.closeProducer(async)
 }
 
-// uncompressed: batches of some KiB without compression, against the same with it.
+// uncompressed: large batches without compression, against the same with it, which are still no small ones.
 func uncompressed(sides []*side) {
 	s := sides[0]
 	topic := s.create(s.topic("t"), 1, 1, nil)
-	plain := s.producer(M{"conn": s.as("mistake"), "linger_ms": 50, "partitioner": "default"})
-	packed := s.producer(M{"conn": s.as("twin"), "linger_ms": 50, "codec": "lz4", "partitioner": "default"})
+	plain := s.producer(M{"conn": s.as("mistake"), "linger_ms": 50, "batch_bytes": 262144, "partitioner": "default"})
+	packed := s.producer(M{"conn": s.as("twin"), "linger_ms": 50, "batch_bytes": 262144, "codec": "lz4", "partitioner": "default"})
 	load := func(p string) func() {
-		return func() { s.generate(p, topic, gen{Count: 300, Size: 500}, M{"rate": 300}) }
+		return func() { s.generate(p, topic, gen{Count: 300, Size: 5000}, M{"rate": 300}) }
 	}
 	s.advised("untuned-producer", []string{"uncompressed"}, s.word(map[string]string{"java": "compression.type=lz4", "librdkafka": "compression.codec=lz4"}), load(plain), load(packed))
 	s.closeProducer(plain)
