@@ -100,7 +100,8 @@ func saslMechanisms(ctx context.Context, client *kgo.Client) []string {
 	req := kmsg.NewPtrSASLHandshakeRequest()
 	req.Version = 1
 	req.Mechanism = "NONE"
-	for _, seed := range client.SeedBrokers() {
+	// Twice: the broker has just closed a connection, on which the first may still go out.
+	for _, seed := range slices.Repeat(client.SeedBrokers(), 2) {
 		resp, err := seed.Request(ctx, req)
 		if handshake, ok := resp.(*kmsg.SASLHandshakeResponse); err == nil && ok && len(handshake.SupportedMechanisms) > 0 {
 			return handshake.SupportedMechanisms
