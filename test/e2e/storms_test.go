@@ -100,12 +100,13 @@ func twelveEvicted(sides []*side) {
 	for _, c := range []*crowd{loud, calm} {
 		defer c.flow(24, 120)()
 	}
-	for first := 0; first < 12; first += 4 {
-		some := append(slices.Clone(members[first:first+4]), twins[first:first+4]...)
+	const atOnce = 2 // those that are evicted together may make one rebalance
+	for first := 0; first < 12; first += atOnce {
+		some := append(slices.Clone(members[first:first+atOnce]), twins[first:first+atOnce]...)
 		for _, m := range some {
 			m.slow(20 * time.Second)
 		}
-		for i := range 4 {
+		for i := range atOnce {
 			loud.saysOf("poll-gap", fmt.Sprintf("worker-%02d", first+i+1), "confirmed")
 		}
 		for _, m := range some {
