@@ -94,24 +94,28 @@ func (t *tree) apply(f Flag) error {
 func (t *tree) sets(path string) bool {
 	at := t.root
 	for part := range strings.SplitSeq(path, ".") {
-		if at = child(at, part); at == nil || at.Tag == "!!null" {
+		slot := entry(at, part)
+		if slot == nil {
+			return false
+		}
+		if at = resolve(*slot); at.Tag == "!!null" {
 			return false
 		}
 	}
 	return true
 }
 
-// child is the entry of a mapping or list, nil when there is none.
-func child(at *yaml.Node, part string) *yaml.Node {
+// entry is the place of a child that is there, nil when there is none.
+func entry(at *yaml.Node, part string) **yaml.Node {
 	if at.Kind == yaml.SequenceNode {
 		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(at.Content) {
-			return resolve(at.Content[i])
+			return &at.Content[i]
 		}
 		return nil
 	}
 	for i := 0; i+1 < len(at.Content); i += 2 { // a plain value has no content
 		if at.Content[i].Value == part {
-			return resolve(at.Content[i+1])
+			return &at.Content[i+1]
 		}
 	}
 	return nil
@@ -152,26 +156,21 @@ func (t *tree) markOrigin(n *yaml.Node, origin string) {
 
 // slot is the place of a child, made if it is not there.
 func (t *tree) slot(at *yaml.Node, part, origin string) (**yaml.Node, error) {
+	if slot := entry(at, part); slot != nil {
+		return slot, nil
+	}
 	switch at.Kind {
 	case yaml.MappingNode:
-		for i := 0; i+1 < len(at.Content); i += 2 {
-			if at.Content[i].Value == part {
-				return &at.Content[i+1], nil
-			}
-		}
 		key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: part}
 		t.origin[key] = origin
 		at.Content = append(at.Content, key, nil)
 		return &at.Content[len(at.Content)-1], nil
 	case yaml.SequenceNode:
-		i, err := strconv.Atoi(part)
-		if err != nil || i < 0 || i > len(at.Content) {
+		if i, err := strconv.Atoi(part); err != nil || i != len(at.Content) {
 			return nil, Problem{File: origin, Message: fmt.Sprintf("the list has %d entries; %q is not one of them and not the next", len(at.Content), part)}
 		}
-		if i == len(at.Content) {
-			at.Content = append(at.Content, nil)
-		}
-		return &at.Content[i], nil
+		at.Content = append(at.Content, nil)
+		return &at.Content[len(at.Content)-1], nil
 	default:
 		return nil, Problem{File: origin, Message: fmt.Sprintf("%q has no parts; it cannot be set below a plain value", part)}
 	}

@@ -93,13 +93,22 @@ func (v *validator) lookup(l *Lookup) {
 // leastGroupLookup is the shortest time between two rounds of questions about groups.
 const leastGroupLookup = 10 * time.Second
 
+// webURL parses the URL of something that speaks HTTP; nil if it is none.
+func webURL(text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "" {
+		return nil
+	}
+	return u
+}
+
 func (v *validator) schemaRegistry(r *SchemaRegistry) {
 	const path = "upstream.schema_registry"
-	u, err := url.Parse(r.URL)
+	u := webURL(r.URL)
 	switch {
 	case r.URL == "":
 		v.fail(path, "%s needs `url`", path)
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
+	case u == nil || u.RawQuery != "":
 		v.fail(path+".url", "this is not the URL of a registry; write it like http://registry:8081")
 	case u.User != nil:
 		v.fail(path+".url", "credentials do not belong in a URL; write `username` and `password_file`")
@@ -271,11 +280,11 @@ func (v *validator) sinks() {
 
 func (v *validator) webhook(w *WebhookSink) {
 	const path = "sinks.webhook"
-	u, err := url.Parse(w.URL)
+	u := webURL(w.URL)
 	switch {
 	case w.URL == "":
 		v.fail(path, "%s needs `url`", path)
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "":
+	case u == nil:
 		v.fail(path+".url", "this is not a URL to post to; write it like https://alerts.internal/api/v2/alerts")
 	case u.User != nil && w.AuthorizationFile != "":
 		v.fail(path+".url", "there are credentials in the URL and in authorization_file; only one can be sent")

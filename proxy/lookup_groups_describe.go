@@ -47,16 +47,13 @@ func (l *groupLookup) describeClassic(ctx context.Context, batch []*groupToLookA
 	for _, g := range batch {
 		req.Groups = append(req.Groups, g.Group)
 	}
-	answers, err := l.ask(ctx, req)
-	for _, a := range answers {
-		resp, ok := a.(*kmsg.DescribeGroupsResponse)
-		for i := range resp.Groups {
-			if d := &resp.Groups[i]; ok {
+	return l.describeBy(ctx, req, func(answer kmsg.Response) {
+		if resp, ok := answer.(*kmsg.DescribeGroupsResponse); ok {
+			for _, d := range resp.Groups {
 				l.noteDescribed(batch, d.Group, d.ErrorCode, d.State, len(d.Members))
 			}
 		}
-	}
-	return unlessAnswered(answers, err)
+	})
 }
 
 func (l *groupLookup) describeConsumer(ctx context.Context, batch []*groupToLookAt) error {
@@ -64,14 +61,21 @@ func (l *groupLookup) describeConsumer(ctx context.Context, batch []*groupToLook
 	for _, g := range batch {
 		req.Groups = append(req.Groups, g.Group)
 	}
-	answers, err := l.ask(ctx, req)
-	for _, a := range answers {
-		resp, ok := a.(*kmsg.ConsumerGroupDescribeResponse)
-		for i := range resp.Groups {
-			if d := &resp.Groups[i]; ok {
+	return l.describeBy(ctx, req, func(answer kmsg.Response) {
+		if resp, ok := answer.(*kmsg.ConsumerGroupDescribeResponse); ok {
+			for _, d := range resp.Groups {
 				l.noteDescribed(batch, d.Group, d.ErrorCode, d.State, len(d.Members))
 			}
 		}
+	})
+}
+
+// describeBy asks the coordinators and hands on what they answer. That there may be
+// fewer answers than coordinators is an error only if there is none.
+func (l *groupLookup) describeBy(ctx context.Context, req kmsg.Request, note func(kmsg.Response)) error {
+	answers, err := l.ask(ctx, req)
+	for _, a := range answers {
+		note(a)
 	}
 	return unlessAnswered(answers, err)
 }

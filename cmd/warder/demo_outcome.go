@@ -42,9 +42,7 @@ func (o *demoOutcome) missing() error {
 	return nil
 }
 
-func (a *demoAct) expected() string { return demoWords(a.refused, a.found) }
-
-// result says in the words of expected what became of the act.
+// result says in a word or two what became of the act.
 func (o *demoOutcome) result() string {
 	if o.times == 0 {
 		return "not played"

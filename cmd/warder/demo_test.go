@@ -45,7 +45,7 @@ func TestDemoShowsEveryRule(t *testing.T) {
 		t.Error("there are findings that belong to no act")
 	}
 	for _, act := range demoActs(demoScenes()) {
-		if want := act.title() + " " + act.expected() + " "; !strings.Contains(text, want) {
+		if want := act.title() + " " + demoWords(act.refused, act.found) + " "; !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q", want)
 		}
 	}

@@ -159,7 +159,7 @@ func (r *poisonMessage) Tick(w *rules.Watch) {
 		}
 		r.tell(w, g, f)
 	}
-	r.tellMany(w, g, s, loops)
+	s.tellMany(w, g, loops, func() rules.Report { return r.reportMany(g, s.found, loops) })
 }
 
 // known gives what is known of a partition that lags, nil when it does not. It takes
@@ -242,15 +242,15 @@ func (r *poisonMessage) tell(w *rules.Watch, g *state.Group, f poisonFound) {
 	w.Report(out)
 }
 
-// tellMany reports that the readers of many partitions at once end without a
-// commit.
-func (r *poisonMessage) tellMany(w *rules.Watch, g *state.Group, s *poisonedGroup, loops int) {
+// tellMany reports that so many places stop at once that it is the consumers that are
+// at fault, and when that is over.
+func (s *poisonedGroup) tellMany(w *rules.Watch, g *state.Group, n int, report func() rules.Report) {
 	m := &s.many
 	switch {
-	case loops > poisonFew && (m.toldAt.IsZero() || w.Now.Sub(m.toldAt) >= offsetRepeat):
+	case n > poisonFew && (m.toldAt.IsZero() || w.Now.Sub(m.toldAt) >= offsetRepeat):
 		m.toldAt = w.Now
-		w.Report(r.reportMany(g, s.found, loops))
-	case loops == 0 && !m.toldAt.IsZero():
+		w.Report(report())
+	case n == 0 && !m.toldAt.IsZero():
 		m.toldAt = time.Time{}
 		w.Report(manyPast(g))
 	}

@@ -59,7 +59,7 @@ func (r *poisonMessage) tickShare(w *rules.Watch, g *state.Group, s *poisonedGro
 			r.tellRedelivered(w, g, s, &s.again[i])
 		}
 	}
-	r.tellManyRedelivered(w, g, s, ranges)
+	s.tellMany(w, g, ranges, func() rules.Report { return r.reportManyRedelivered(g, s.again, ranges) })
 }
 
 // redelivered gives the records of a partition that were delivered most often, and how
@@ -94,20 +94,6 @@ func (r *poisonMessage) tellRedelivered(w *rules.Watch, g *state.Group, s *poiso
 	subject.Group, subject.Member, subject.Topic, subject.Partition = g.ID, f.MemberID, f.p.Topic, new(f.p.Partition)
 	s.shared[f.p.TopicPartition] = &sharedPoison{*f, w.Now, subject}
 	w.Report(r.reportRedelivered(g, f, subject, w.Now))
-}
-
-// tellManyRedelivered reports that so many records are delivered again and again that
-// it is the consumers that are at fault.
-func (r *poisonMessage) tellManyRedelivered(w *rules.Watch, g *state.Group, s *poisonedGroup, ranges int) {
-	m := &s.many
-	switch {
-	case ranges > poisonFew && (m.toldAt.IsZero() || w.Now.Sub(m.toldAt) >= offsetRepeat):
-		m.toldAt = w.Now
-		w.Report(r.reportManyRedelivered(g, s.again, ranges))
-	case ranges == 0 && !m.toldAt.IsZero():
-		m.toldAt = time.Time{}
-		w.Report(manyPast(g))
-	}
 }
 
 // offsetsText names them in a sentence.

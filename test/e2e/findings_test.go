@@ -139,13 +139,9 @@ func awaitFindingOf(ctx context.Context, p *proxy, query url.Values, ok func(fin
 // noFinding wants the rule to have said nothing about the topic. Warder judges traffic in its own time, so call it only when a
 // finding has come through about something that happened later.
 func noFinding(ctx context.Context, p *proxy, rule, topic string) error {
-	return noFindingOf(ctx, p, about(rule, topic))
-}
-
-func noFindingOf(ctx context.Context, p *proxy, query url.Values) error {
-	found, err := findingsOf(ctx, p, query)
+	found, err := findingsOf(ctx, p, about(rule, topic))
 	if err == nil && len(found) > 0 {
-		err = fmt.Errorf("%s was to be silent: %s", query.Encode(), listed(found))
+		err = fmt.Errorf("%s was to be silent about %s: %s", rule, topic, listed(found))
 	}
 	return err
 }

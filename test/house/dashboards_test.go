@@ -7,20 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"warder/proxy"
 )
 
 // metricNames are the metrics there are, with the labels of each.
 func metricNames(t *testing.T) map[string][]string {
 	t.Helper()
-	descriptions := make(chan *prometheus.Desc, 1000)
-	proxy.NewMetrics().Registry.Describe(descriptions)
-	close(descriptions)
 	known := map[string][]string{}
-	for d := range descriptions {
+	for d := range described() {
 		name, _, labels := parts(t, d.String())
 		known[name] = strings.Split(strings.ReplaceAll(labels, "`", ""), ", ")
 	}

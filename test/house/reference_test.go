@@ -39,11 +39,8 @@ func TestReferencePagesAreFresh(t *testing.T) {
 // descriptions, since families without a sample are not gathered.
 func metricsPage(t *testing.T) string {
 	t.Helper()
-	descriptions := make(chan *prometheus.Desc, 1000)
-	proxy.NewMetrics().Registry.Describe(descriptions)
-	close(descriptions)
 	var rows []string
-	for d := range descriptions {
+	for d := range described() {
 		name, help, labels := parts(t, d.String())
 		if !strings.HasPrefix(name, "warder_") {
 			continue // Go's and the process's own, known everywhere
@@ -52,6 +49,14 @@ func metricsPage(t *testing.T) string {
 	}
 	slices.Sort(rows)
 	return generated + "# Metrics reference\n\nServed at `/metrics` of the admin interface, beside the usual `go_` and `process_` metrics. Labels have closed sets\nof values: APIs, reasons, rules and listeners; of groups, topics and partitions at most `metrics.max_series` for each metric. None carries a key, a\nmember id or the address of a client.\n\n| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
+}
+
+// described gives the description of every metric there is.
+func described() <-chan *prometheus.Desc {
+	descriptions := make(chan *prometheus.Desc, 1000)
+	proxy.NewMetrics().Registry.Describe(descriptions)
+	close(descriptions)
+	return descriptions
 }
 
 // parts reads what a description prints: its fields are not exported.
