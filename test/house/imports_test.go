@@ -30,10 +30,12 @@ rules/sink: rules configs
 rules/engine: rules rules/state rules/sink protocol protocol/records configs
 rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/records protocol/wire configs
 
+record: rules
+
 proxy/tap:
 proxy/embedded:
 proxy/registry: rules rules/state configs
-proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine proxy/tap configs
+proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine record proxy/tap configs
 proxy/admin: rules rules/state rules/sink proxy/tap configs
 
 cmd/warder: configs docs protocol protocol/records rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
