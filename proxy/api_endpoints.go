@@ -62,6 +62,9 @@ func (s *session) mapEndpoint(e protocol.Endpoint) (protocol.Endpoint, bool) {
 	if !s.srv.topology.learn(e.NodeID, e.Host, e.Port, s.srv.now()) {
 		return e, false
 	}
+	if s.srv.passive {
+		return e, true
+	}
 	host, port, ok := s.listener.advertised(e.NodeID)
 	return protocol.Endpoint{NodeID: e.NodeID, Host: host, Port: port}, ok
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"warder/protocol"
 	"warder/proxy/tap"
@@ -62,13 +63,13 @@ func onProduce(s *session, rq *request) error {
 	if ex.tap != nil {
 		s.tapProduce(ex.tap, &req, verdict.Denied)
 	}
-	if len(verdict.Denied) == 0 {
+	s.hadRefusal = s.hadRefusal || len(verdict.Denied) > 0
+	if len(verdict.Denied) == 0 || s.srv.passive {
 		if s.hadRefusal {
-			ex.state = &produceState{producerID: producerOf(&req)}
+			ex.state = &produceState{denied: slices.Clone(verdict.Denied), producerID: producerOf(&req)}
 		}
 		return s.forwardProduce(rq, req.Acks, ex)
 	}
-	s.hadRefusal = true
 	return s.denyProduce(rq, &req, ex, verdict)
 }
 
@@ -160,7 +161,7 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 		return s.substitute(rq, nil, p)
 	}
 	ex.tapOutcome(tap.OutcomeDenied)
-	ex.state = &produceState{denied: append([]protocol.Denial(nil), v.Denied...), producerID: producerOf(req)}
+	ex.state = &produceState{denied: slices.Clone(v.Denied), producerID: producerOf(req)}
 	return s.substitute(rq, ex, p)
 }
 
@@ -197,7 +198,7 @@ func onProduceAnswer(s *session, ex *exchange, a *answer) error {
 	if ex.asked.counted {
 		s.noteProduceUse(ex, resp.ThrottleMs)
 	}
-	if st != nil && len(st.denied) > 0 {
+	if st != nil && len(st.denied) > 0 && !s.srv.passive {
 		return s.mergeDenied(ex, a, body, st.denied)
 	}
 	if !resp.HasEndpoints {
@@ -222,6 +223,14 @@ func (s *session) mergeDenied(ex *exchange, a *answer, body []byte, denied []pro
 	return s.replace(a, merged)
 }
 
+// denies reports whether an error in the answer is that of a rule: then the answer is
+// of the past, since brokers never see what is denied.
+func (st *produceState) denies(p *protocol.ProduceResponsePartition) bool {
+	return st != nil && slices.ContainsFunc(st.denied, func(d protocol.Denial) bool {
+		return d.Partition == p.Partition && d.TopicID == p.TopicID && d.Topic == string(p.Topic) && d.Code == p.ErrorCode
+	})
+}
+
 // noteProduced tells of the errors in an answer, except an
 // OUT_OF_ORDER_SEQUENCE_NUMBER that follows from a batch that a rule refused: the
 // producer's sequence has a hole there, and the client's retries close it. It is no
@@ -230,7 +239,7 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 	it := resp.Partitions()
 	var p protocol.ProduceResponsePartition
 	for it.Next(&p) {
-		if p.ErrorCode == 0 {
+		if p.ErrorCode == 0 || st.denies(&p) {
 			continue
 		}
 		ex.tapOutcome(errorName(p.ErrorCode))

@@ -68,8 +68,7 @@ func (v *versionMemory) apply(req kmsg.Request) {
 }
 
 func onApiVersions(s *session, rq *request) error {
-	api := rq.API
-	if rq.Version < api.Min || rq.Version > api.Max {
+	if !rq.known() {
 		frame := protocol.AppendUnsupportedApiVersions(make([]byte, 4), rq.CorrelationID)
 		return s.answer(rq, s.exchange(rq, nil), withLength(frame))
 	}

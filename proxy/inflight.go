@@ -235,6 +235,16 @@ func (q *inflight) abort() {
 	q.space.Broadcast()
 }
 
+// forget drops all exchanges: no answer will come.
+func (q *inflight) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.n > 0 {
+		q.popLocked()
+	}
+	q.claimed = 0
+}
+
 // orphans returns our own requests that will get no answer. Both loops have ended.
 func (q *inflight) orphans() []sideRequest {
 	q.mu.Lock()

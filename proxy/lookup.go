@@ -95,12 +95,24 @@ func newLookups(s *Server, cfg *configs.Lookup) (*lookups, error) {
 
 // carrierFor chooses who carries a question that session s raises: warder's own
 // connection when it has credentials or the cluster wants none, else s itself.
+// Nobody answers a connection of the past.
 func (l *lookups) carrierFor(s *session) Lookup {
-	if l.own.usable() {
+	switch {
+	case l.srv.passive:
+		return nobody{}
+	case l.own.usable():
 		return l.own
 	}
 	return &s.side
 }
+
+// nobody is the carrier that takes no question.
+type nobody struct{}
+
+func (nobody) carrier() string { return "none" }
+
+// Ask implements Lookup.
+func (nobody) Ask(kmsg.Request, func(kmsg.Response, error)) bool { return false }
 
 // wantConfigs asks for the configuration of topics that session s has just
 // named, unless it is known and fresh.

@@ -46,6 +46,9 @@ func (s *session) nextRequest() error {
 	s.recognise(rq)
 	defer rq.release()
 	h := handlerOf(rq.Key)
+	if s.srv.passive && !rq.known() {
+		h = &handler{}
+	}
 	if h.onRequest != nil {
 		return h.onRequest(s, rq)
 	}
@@ -90,7 +93,7 @@ func frameError(err error) error {
 // warder keeps from clients.
 func (s *session) admit(rq *request) error {
 	switch {
-	case rq.API == nil && s.srv.settings().passUnknownAPIs:
+	case s.srv.passive, rq.API == nil && s.srv.settings().passUnknownAPIs:
 		return nil
 	case rq.API == nil && s.requests.Load() == 0 && protocol.LooksLikeGSSAPI(rq.Key):
 		return closingf(ReasonSASLHandshakeV0, "the client sends GSSAPI tokens without SaslHandshake (Kafka 0.9 style), which brokers since 4.0 refuse too")
@@ -100,7 +103,7 @@ func (s *session) admit(rq *request) error {
 		return closingf(ReasonRefusedAPI, "%s (key %d) is not for clients", rq.API.Name, rq.Key)
 	case rq.Key == protocol.ApiVersions:
 		return nil // answered in version 0 when the version is too high
-	case rq.Version < rq.API.Min || rq.Version > rq.API.Max:
+	case !rq.known():
 		return closingf(ReasonUnsupportedAPI, "%s version %d; versions %d to %d are known", rq.API.Name, rq.Version, rq.API.Min, rq.API.Max)
 	}
 	return nil
@@ -144,6 +147,11 @@ func (s *session) body(rq *request) ([]byte, error) {
 		rq.raw, rq.frame, rq.taken = raw, frame, frame != nil
 	}
 	return rq.raw[4+rq.Size:], nil
+}
+
+// known reports whether the API is in the table, in this version.
+func (rq *request) known() bool {
+	return rq.API != nil && rq.Version >= rq.API.Min && rq.Version <= rq.API.Max
 }
 
 // header returns the request's own header bytes; body must have been called.

@@ -50,6 +50,7 @@ type Server struct {
 	log          zerolog.Logger
 	noise        zerolog.Logger // for what a hostile or broken peer can repeat at will: a bounded rate
 	now          func() time.Time
+	passive      bool // what passes has happened already, see Player: nothing is refused, rewritten or asked for
 	listeners    []*listener
 	topology     *topology
 	dialer       *dialer
@@ -82,9 +83,11 @@ type liveSettings struct {
 }
 
 // New builds a server from o. Certificates and the state file are read; nothing is bound or dialled yet.
-func New(o Options) (*Server, error) {
+func New(o Options) (*Server, error) { return newServer(o, time.Now, false) }
+
+func newServer(o Options, now func() time.Time, passive bool) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: time.Now,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: now, passive: passive,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),

@@ -34,6 +34,7 @@ type session struct {
 	remote   netip.AddrPort
 	inflight *inflight
 	gate     *engine.Gate
+	played   *played // its connections, when they are of the past; else nil
 
 	// set at construction, wrapped once by open; both guarded by mu for other goroutines than run
 	client net.Conn
@@ -134,7 +135,7 @@ func (s *session) open(ctx context.Context) error {
 		return err
 	}
 	s.up, s.down = &writer{}, &writer{conn: s.client}
-	s.in = newWindow(s.client, s.flushUp, s.patience)
+	s.in = newWindow(s.client, s.srv.now, s.flushUp, s.patience)
 	if err := s.in.wait(); err != nil {
 		return s.clientError(err)
 	}
@@ -153,12 +154,15 @@ func (s *session) open(ctx context.Context) error {
 		broker.Close()
 		return s.cause
 	}
-	s.out = newWindow(broker, s.flushDown, s.patience)
+	s.out = newWindow(broker, s.srv.now, s.flushDown, s.patience)
 	s.srv.metrics.dialled.Inc()
 	return nil
 }
 
 func (s *session) dial(ctx context.Context) (net.Conn, string, error) {
+	if s.played != nil {
+		return s.played.dial()
+	}
 	if s.node == bootstrapNode {
 		return s.srv.dialer.bootstrap(ctx)
 	}

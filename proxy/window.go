@@ -35,6 +35,7 @@ var errStop = errors.New("asked to stop at a frame boundary")
 type window struct {
 	// set at construction
 	src   net.Conn
+	now   func() time.Time
 	raw   syscall.RawConn // nil when src is not a TCP socket (TLS, in-memory pipe)
 	flush func(p []byte, midFrame bool) error
 	// patience gives the deadline that replaces one that passed inside a frame;
@@ -54,8 +55,8 @@ type window struct {
 	first      [64]byte // where a non-TCP source is read while no buffer is held
 }
 
-func newWindow(src net.Conn, flush func([]byte, bool) error, patience func() (time.Time, bool)) *window {
-	w := &window{src: src, flush: flush, patience: patience}
+func newWindow(src net.Conn, now func() time.Time, flush func([]byte, bool) error, patience func() (time.Time, bool)) *window {
+	w := &window{src: src, now: now, flush: flush, patience: patience}
 	if tcp, ok := src.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			w.raw, w.parkRead = raw, w.readParked
@@ -83,7 +84,7 @@ func (w *window) wait() error {
 	}
 	n, err := w.readIdle()
 	if n > 0 {
-		w.readAt = time.Now()
+		w.readAt = w.now()
 		w.received += int64(n)
 		return nil
 	}
@@ -200,7 +201,7 @@ func (w *window) read(p []byte, need int) (int, error) {
 		}
 		n, err := w.src.Read(p)
 		if n > 0 {
-			w.readAt = time.Now()
+			w.readAt = w.now()
 			w.received += int64(n)
 			return n, nil
 		}

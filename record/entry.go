@@ -50,6 +50,8 @@ type Entry struct {
 	Node     int32           // Opened: the broker that the connection stands for, -1 when that was not known
 	Identity *rules.Identity // Opened, Identified
 
+	ByBroker bool // Closed: the broker ended it, or warder did; else the client
+
 	Topic   *rules.Topic   // Learned
 	Finding *rules.Finding // Found
 }

@@ -188,6 +188,13 @@ func (e *Engine) observe(a *activeRule, o rules.Observation) {
 	e.shardOf(o.By, o.Of).put(envelope{event: o, by: o.By, key: o.Of, only: a.spec.ID})
 }
 
+// Lost has every state told that n events are missing, in front of what comes next.
+func (e *Engine) Lost(n int) {
+	for _, s := range e.shards {
+		s.lost.Add(int64(n))
+	}
+}
+
 func (e *Engine) shardOf(by rules.KeyKind, key string) *shard {
 	h := maphash.String(e.seed, key) + uint64(by)
 	return e.shards[h%uint64(len(e.shards))]
