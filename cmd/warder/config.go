@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 // configFlags are the flags that set knobs.
 type configFlags struct {
 	file  string
+	given bool // file counts, whatever the flags say
 	flags *pflag.FlagSet
 	set   []string
 	// defaults are what the command has for knobs that nobody sets.
@@ -30,11 +32,15 @@ var knobs = []struct{ flag, path, help string }{
 	{"log-format", "log.format", "json, console or auto (default auto: console on a terminal)"},
 }
 
-func (a *app) configFlags(c *cobra.Command) *configFlags {
+// configFlags has a command take the configuration from the file and all knobs that
+// have a flag, or those that are named.
+func (a *app) configFlags(c *cobra.Command, only ...string) *configFlags {
 	f := &configFlags{flags: c.Flags()}
 	c.Flags().StringVarP(&f.file, "config", "c", "", "configuration file (default $WARDER_CONFIG)")
 	for _, k := range knobs {
-		c.Flags().String(k.flag, "", k.help)
+		if len(only) == 0 || slices.Contains(only, k.flag) {
+			c.Flags().String(k.flag, "", k.help)
+		}
 	}
 	c.Flags().StringArrayVarP(&f.set, "set", "X", nil, "any knob, as PATH=VALUE, like listeners.0.limits.frame=32MiB; may be repeated")
 	return f
@@ -64,7 +70,7 @@ func (a *app) load(f *configFlags) (*configs.Config, error) {
 }
 
 func (f *configFlags) path(a *app) string {
-	if f.flags.Changed("config") {
+	if f.given || f.flags.Changed("config") {
 		return f.file
 	}
 	return a.variable("WARDER_CONFIG", "")

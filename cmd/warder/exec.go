@@ -79,7 +79,7 @@ func execDefaults() (flags []configs.Flag) {
 
 // check finds mistakes before anything is started.
 func (o *execOptions) check(c *cobra.Command) error {
-	if _, err := o.limit(); err != nil {
+	if _, err := failLimit(o.failOn); err != nil {
 		return err
 	}
 	if o.embedded && c.Flags().Changed("upstream") {
@@ -93,12 +93,12 @@ func (o *execOptions) check(c *cobra.Command) error {
 	return nil
 }
 
-// limit is the severity from which on findings count as failure; 0 for none.
-func (o *execOptions) limit() (s rules.Severity, err error) {
-	if o.failOn == never {
+// failLimit is the severity from which on findings count as failure; 0 for none.
+func failLimit(failOn string) (s rules.Severity, err error) {
+	if failOn == never {
 		return 0, nil
 	}
-	if err := s.UnmarshalText([]byte(o.failOn)); err != nil {
+	if err := s.UnmarshalText([]byte(failOn)); err != nil {
 		return 0, usageError("--fail-on: %w, or never", err)
 	}
 	return s, nil
@@ -186,7 +186,7 @@ func (r *execResult) reaching(limit rules.Severity) (n int) {
 
 // tellExec writes the reports and the table, and gives the exit status.
 func (a *app) tellExec(o *execOptions, status int, r *execResult) error {
-	limit, err := o.limit()
+	limit, err := failLimit(o.failOn)
 	if err != nil {
 		return err
 	}
@@ -198,10 +198,15 @@ func (a *app) tellExec(o *execOptions, status int, r *execResult) error {
 	if err := a.showExec(r); err != nil {
 		return err
 	}
-	switch n := r.reaching(limit); {
-	case status != 0:
+	if status != 0 {
 		return &exitError{status, fmt.Errorf("%s ended with status %d", o.command[0], status)}
-	case n > 0:
+	}
+	return r.verdict(limit)
+}
+
+// verdict is the error of findings that are at least as bad as limit.
+func (r *execResult) verdict(limit rules.Severity) error {
+	if n := r.reaching(limit); n > 0 {
 		return &exitError{exitFindings, fmt.Errorf("%d of %d findings are %s or worse: status %d (--fail-on)", n, len(r.findings), limit, exitFindings)}
 	}
 	return nil
