@@ -2,17 +2,22 @@ package house
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"warder/configs"
 	"warder/rules/builtin"
+	"warder/rules/engine"
 )
 
 // block is a fenced block of a Markdown page.
@@ -44,8 +49,16 @@ func blocks(page string) []block {
 	return all
 }
 
-var pages = []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/ci.md", "docs/findings.md", "docs/deploy.md", "docs/limits.md",
-	"docs/howto/block-tombstones.md", "docs/howto/migrate.md"}
+// pages are all pages for users and contributors, but for the history.
+var pages = sync.OnceValue(func() (all []string) {
+	for _, name := range files() {
+		atTop := filepath.Dir(name) == "."
+		if filepath.Ext(name) == ".md" && name != "CHANGELOG.md" && (atTop || strings.HasPrefix(name, "docs/")) {
+			all = append(all, name)
+		}
+	}
+	return all
+})
 
 // Marked commands run as they stand, in an empty directory, with warder on the
 // path.
@@ -54,7 +67,7 @@ func TestMarkedCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range pages {
+	for _, page := range pages() {
 		for _, b := range blocks(read(t, page)) {
 			if !b.marked || b.language != "sh" {
 				continue
@@ -79,27 +92,33 @@ func TestMarkedCommandsWork(t *testing.T) {
 	}
 }
 
-// YAML in the pages is configuration that loads.
-func TestConfigurationInPagesLoads(t *testing.T) {
+// loads gives what is wrong with a configuration that does not say where the brokers are, also in the eyes of the rules.
+func loads(page, text string) error {
 	var ids []string
 	for _, s := range builtin.Specs() {
 		ids = append(ids, s.ID)
 	}
+	var env []string
+	if !strings.Contains(text, "upstream:") { // a part of a file
+		env = []string{"WARDER_UPSTREAM=kafka:9092"}
+	}
+	c, err := configs.Parse(page, []byte(text), env, configs.Overrides{Rules: ids})
+	if err != nil {
+		return err
+	}
+	return engine.Check(builtin.Specs(), c.Rules, c.Suppressions)
+}
+
+// YAML in the pages is configuration that loads.
+func TestConfigurationInPagesLoads(t *testing.T) {
 	found := 0
-	for _, page := range append(pages, "docs/rules/tombstone.md") {
-		if !exists(page) {
-			continue // its own test says so
-		}
+	for _, page := range pages() {
 		for _, b := range blocks(read(t, page)) {
 			if b.language != "yaml" {
 				continue
 			}
 			found++
-			var env []string
-			if !strings.Contains(b.text, "upstream:") { // a part of a file
-				env = []string{"WARDER_UPSTREAM=kafka:9092"}
-			}
-			if _, err := configs.Parse(page, []byte(b.text), env, configs.Overrides{Rules: ids}); err != nil {
+			if err := loads(page, b.text); err != nil {
 				t.Errorf("%s:%d: %v", page, b.line, err)
 			}
 		}
@@ -109,11 +128,38 @@ func TestConfigurationInPagesLoads(t *testing.T) {
 	}
 }
 
+// What the shipped examples say to rules is understood by these. That the files load as a whole is a test in configs, which
+// has the certificates for it.
+func TestRulesUnderstandTheExamples(t *testing.T) {
+	found := 0
+	for _, name := range files() {
+		if filepath.Dir(name) != "configs" || filepath.Ext(name) != ".yaml" {
+			continue
+		}
+		found++
+		var all map[string]yaml.Node
+		if err := yaml.Unmarshal([]byte(read(t, name)), &all); err != nil {
+			t.Fatal(err)
+		}
+		maps.DeleteFunc(all, func(key string, _ yaml.Node) bool { return key != "rules" && key != "suppressions" })
+		text, err := yaml.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := loads(name, string(text)); err != nil {
+			t.Error(err)
+		}
+	}
+	if found < 6 {
+		t.Errorf("only %d examples", found)
+	}
+}
+
 func TestMakeTargetsInPagesExist(t *testing.T) {
 	makefile := read(t, "Makefile")
 	mention := regexp.MustCompile("(?m)(?:`|^)make ([a-z0-9-]+)")
 	found := 0
-	for _, page := range append(pages, ".ci/run") {
+	for _, page := range append(pages(), ".ci/run") {
 		for _, m := range mention.FindAllStringSubmatch(read(t, page), -1) {
 			found++
 			if !strings.Contains(makefile, "\n"+m[1]+":") {
@@ -149,7 +195,7 @@ func TestTestsNamedInPagesExist(t *testing.T) {
 			declared[m[1]] = true
 		}
 	}
-	for _, page := range append(pages, "CHANGELOG.md", "test/fixtures/README.md", "test/e2e/README.md") {
+	for _, page := range append(pages(), "CHANGELOG.md", "test/fixtures/README.md", "test/e2e/README.md") {
 		for _, m := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`").FindAllStringSubmatch(read(t, page), -1) {
 			if !declared[m[1]] {
 				t.Errorf("%s names %s, which does not exist", page, m[1])
