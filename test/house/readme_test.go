@@ -2,7 +2,9 @@ package house
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,35 +63,74 @@ var pages = sync.OnceValue(func() (all []string) {
 })
 
 // Marked commands run as they stand, in an empty directory, with warder on the
-// path.
+// path. Only their ports are others, so that they run side by side.
 func TestMarkedCommandsWork(t *testing.T) {
-	bin, err := filepath.Abs(filepath.Join(root, "bin"))
-	if err != nil {
-		t.Fatal(err)
+	if !exists("bin/warder") {
+		t.Skip("SKIP: bin/warder is not built; `make test` builds it first")
 	}
+	found := 0
 	for _, page := range pages() {
 		for _, b := range blocks(read(t, page)) {
 			if !b.marked || b.language != "sh" {
 				continue
 			}
-			if !exists("bin/warder") {
-				t.Skip("SKIP: bin/warder is not built; `make test` builds it first")
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", b.text)
-			cmd.Dir = t.TempDir()
-			// What a failed block has left in the background goes with it, and is not waited for.
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-			cmd.WaitDelay = time.Second
-			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s:%d: %v\n%s\n%s", page, b.line, err, b.text, out)
-				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			}
-			cancel()
+			found++
+			t.Run(fmt.Sprintf("%s:%d", page, b.line), func(t *testing.T) {
+				t.Parallel()
+				b.run(t)
+			})
 		}
 	}
+	if found == 0 {
+		t.Error("no page has a command that is tested")
+	}
+}
+
+func (b block) run(t *testing.T) {
+	t.Helper()
+	bin, err := filepath.Abs(filepath.Join(root, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	text, admin := withFreePorts(t, b.text)
+	cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", text)
+	cmd.Dir = t.TempDir()
+	// What a failed block has left in the background goes with it, and is not waited for.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if admin != "" {
+		cmd.Env = append(cmd.Env, "WARDER_ADMIN="+admin)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s\n%s", err, text, out)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// defaultAdmin is where commands look for a running warder.
+const defaultAdmin = "127.0.0.1:9644"
+
+// withFreePorts puts a free port in the place of each that is named, and gives what has become of the default address of the
+// admin interface, empty when it is not named.
+func withFreePorts(t *testing.T, text string) (changed, admin string) {
+	t.Helper()
+	free := map[string]string{}
+	changed = regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`).ReplaceAllStringFunc(text, func(named string) string {
+		if free[named] == "" {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			free[named] = l.Addr().String()
+		}
+		return free[named]
+	})
+	return changed, free[defaultAdmin]
 }
 
 // loads gives what is wrong with a configuration that does not say where the brokers are, also in the eyes of the rules.
