@@ -262,14 +262,19 @@ func (p *GroupPartition) losing(now time.Time) bool {
 	return !p.lost.at.IsZero() && now.Sub(p.lost.at) <= lostPatience
 }
 
-// sent gives the answer that sent a member to an offset, nil when none did.
-func (l *listed) sent(memberID string, offset int64, now time.Time) *listed {
+// sent gives the answer that sent a member to an offset, nil when none did. An empty
+// log begins where it ends: of answers about both, as Kafka Streams asks for, the one
+// about the beginning counts.
+func (l *listed) sent(memberID string, offset int64, now time.Time) (to *listed) {
 	for ; l != nil; l = l.before {
-		if l.memberID == memberID && l.offset == offset && now.Sub(l.at) <= resetPatience {
-			return l
+		if l.memberID != memberID || l.offset != offset || now.Sub(l.at) > resetPatience {
+			continue
+		}
+		if to == nil || l.timestamp == rules.EarliestTimestamp {
+			to = l
 		}
 	}
-	return nil
+	return to
 }
 
 func (g *Group) resetTo(p *GroupPartition, l *listed, client *rules.Identity, at time.Time) {

@@ -174,6 +174,18 @@ func TestMoves(t *testing.T) {
 			s.wait(6 * time.Second)
 			s.fetch("m1", 0, 300, 0, 0)
 		}, "reset-latest 100→300 (200) "},
+		"asks for both ends of an empty log": {func(s *groupStory) {
+			known(s, 300, 300)
+			list(s, rules.EarliestTimestamp, 300)
+			list(s, rules.LatestTimestamp, 300)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "reset-earliest 100→300 (0) "},
+		"asks for both ends of an empty log, the other way round": {func(s *groupStory) {
+			known(s, 300, 300)
+			list(s, rules.LatestTimestamp, 300)
+			list(s, rules.EarliestTimestamp, 300)
+			s.fetch("m1", 0, 300, 0, 0)
+		}, "reset-earliest 100→300 (0) "},
 		"asks where it ends, and has read on to there": {func(s *groupStory) {
 			list(s, rules.LatestTimestamp, 300)
 			ev := s.fetched("m1", 0, 300, 1000, 0)
