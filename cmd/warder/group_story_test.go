@@ -312,6 +312,42 @@ Rebalances, newest first:
 What to do:
   - What went back is handled twice: whoever handles it must bear that. Look at who set the offset back, below the partition.
 `},
+		"somebody set the offsets ahead, and a rule tells it too": {func(h *groupPast) []rules.Finding {
+			h.log(0, 100)
+			h.commits(40)
+			h.pass(2 * time.Minute)
+			h.group.Apply(rules.Committed{
+				At: h.now, Client: adminCLI, Membership: rules.Membership{Group: "billing", Generation: -1},
+				Offsets: []rules.PartitionOffset{{TopicPartition: orders17, Offset: 100}},
+			})
+			return []rules.Finding{
+				h.about("offset-rewind", "orders", "adminclient-1 set the offsets of group billing", "kafka-consumer-groups --reset-offsets sets them again.", rules.Fact{Name: "kind", Value: "set-by-admin"}),
+				h.about("offset-reset", "orders", "group billing starts at the end", "Set it back: kafka-consumer-groups --reset-offsets."),
+				h.about("offset-rewind", "orders", "group billing commits ahead of what it reads", "Look where the committed offset comes from.", rules.Fact{Name: "kind", Value: "skipped"}),
+			}
+		}, "", `
+group billing: 1 member, 1 partition, 0 records behind (classic, range, generation 1)
+
+Skipped: the group passed by 60 records in 1 partition.
+
+orders/17: skipped 60 records (offsets 40 to 99): at 14:02:03 adminclient-1 (10.0.0.9) set the offset from 40 to 100 from outside the group, as kafka-consumer-groups --reset-offsets does
+           committed 100 at 14:02:03, the log begins at 0 and ends at 100: at the end; read by billing-1 (10.0.0.1)
+
+Rebalances, newest first:
+  14:00:00, 1s: a member joined, billing-1 (10.0.0.1)
+
+Findings (warder explain ID):
+  01F-offset-rewind  offset-rewind, warning, 14:02:03
+    adminclient-1 set the offsets of group billing
+  01F-offset-reset  offset-reset, warning, 14:02:03
+    group billing starts at the end
+  01F-offset-rewind  offset-rewind, warning, 14:02:03
+    group billing commits ahead of what it reads
+
+What to do:
+  - To read again what was skipped, stop the group and set it back, for partition 17 with: kafka-consumer-groups --bootstrap-server ... --group billing --topic orders:17 --reset-offsets --to-offset 40 --execute
+  - Look where the committed offset comes from.
+`},
 		"all is well": {func(h *groupPast) []rules.Finding {
 			h.log(0, 100)
 			h.commits(90)

@@ -26,24 +26,38 @@ func (t *teller) judge(s *groupStory, reads []string) {
 		s.fine(t)
 	}
 	for i := range s.Findings {
-		if f := &s.Findings[i]; !f.Resolved && !s.advised(f.Rule) {
+		if f := &s.Findings[i]; !f.Resolved && !s.advised(f) {
 			s.advise(f.Advice)
 		}
 	}
 }
 
-// advised says whether the story itself says what to do about what a rule finds.
-func (s *groupStory) advised(rule string) bool {
-	of := map[string]func(*partitionStory) int64{
-		"retention-loss": func(p *partitionStory) int64 { return p.Lost },
-		"offset-reset":   func(p *partitionStory) int64 { return p.Skipped },
-	}[rule]
-	if of == nil {
-		return false
+// advised says whether the story itself says what to do about what a finding tells.
+func (s *groupStory) advised(f *rules.Finding) bool {
+	total := func(of func(*partitionStory) int64) int64 {
+		n, _ := s.sum(of)
+		return n
 	}
-	n, _ := s.sum(of)
-	return n > 0
+	switch f.Rule {
+	case "retention-loss":
+		return total(lostIn) > 0
+	case "offset-reset":
+		return total(skippedIn)+total(repeatedIn) > 0
+	case "offset-rewind": // some of its findings say to set the offsets anew
+		switch f.Evidence.Get("kind") {
+		case state.SetByAdmin.String():
+			return total(skippedIn) > 0
+		case state.Deleted.String():
+			return total(skippedIn)+total(repeatedIn) > 0
+		}
+	}
+	return false
 }
+
+// What happened to records of a partition, to be summed up.
+func lostIn(p *partitionStory) int64     { return p.Lost }
+func skippedIn(p *partitionStory) int64  { return p.Skipped }
+func repeatedIn(p *partitionStory) int64 { return p.Repeated }
 
 func (s *groupStory) say(format string, args ...any) {
 	s.Verdict = append(s.Verdict, fmt.Sprintf(format, args...))
@@ -91,8 +105,7 @@ func (t *teller) wrongName(s *groupStory, reads []string) {
 }
 
 func (s *groupStory) lost() {
-	lost := func(p *partitionStory) int64 { return p.Lost }
-	n, in := s.sum(lost)
+	n, in := s.sum(lostIn)
 	if n == 0 {
 		return
 	}
@@ -101,17 +114,16 @@ func (s *groupStory) lost() {
 		s.advise(fmt.Sprintf("Where the group had committed is not in the log any more, so auto.offset.reset decides where it goes on, and latest skips all that is left. Before its consumers start, set it to the beginning, partition %d with: %s --to-earliest --execute",
 			p.Partition, s.resetCommand(p)))
 	}
-	s.advise(fmt.Sprintf("What retention removed is gone here; only the producer, a mirror or a backup still has it. Let retention.ms of %s be longer than the group may stand still, or bound what may pile up.", excerpt(s.worst(lost).Topic)))
+	s.advise(fmt.Sprintf("What retention removed is gone here; only the producer, a mirror or a backup still has it. Let retention.ms of %s be longer than the group may stand still, or bound what may pile up.", excerpt(s.worst(lostIn).Topic)))
 }
 
 func (s *groupStory) skipped() {
-	skipped := func(p *partitionStory) int64 { return p.Skipped }
-	n, in := s.sum(skipped)
+	n, in := s.sum(skippedIn)
 	if n == 0 {
 		return
 	}
 	s.say("Skipped: the group passed by %s in %s.", counted(n, "record"), counted(in, "partition"))
-	p := s.worst(skipped)
+	p := s.worst(skippedIn)
 	first := orZero(p.skip.To) - p.skip.Records
 	if start := s.logStart(p); start > first {
 		s.advise(fmt.Sprintf("The first of what was skipped in %s-%d has left the log meanwhile, which begins at %d.", excerpt(p.Topic), p.Partition, start))
@@ -198,7 +210,7 @@ func (s *groupStory) finding(rule string) *rules.Finding {
 }
 
 func (s *groupStory) repeated() {
-	if n, in := s.sum(func(p *partitionStory) int64 { return p.Repeated }); n > 0 {
+	if n, in := s.sum(repeatedIn); n > 0 {
 		s.say("Read again: the group went back by %s in %s.", counted(n, "record"), counted(in, "partition"))
 		s.advise("What went back is handled twice: whoever handles it must bear that. Look at who set the offset back, below the partition.")
 	}
