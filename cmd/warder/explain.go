@@ -69,7 +69,7 @@ func byID(found []rules.Finding, id string) (rules.Finding, error) {
 type explanation struct {
 	Finding    rules.Finding `json:"finding"`
 	Exceptions []nearMiss    `json:"exceptions"` // allow entries of the rule, and why each did not apply
-	Allow      string        `json:"allow"`      // YAML that would except it
+	Allow      string        `json:"allow"`      // YAML that would except it; empty when no topic or client is at fault
 	Suppress   string        `json:"suppress"`   // YAML that would silence it for a while
 }
 
@@ -115,9 +115,8 @@ func (c effectiveConfig) nearMisses(f rules.Finding) []nearMiss {
 	return misses
 }
 
-// subjectYAML names the finding's subject as allow and suppressions do.
-func subjectYAML(f rules.Finding) string {
-	var parts []string
+// subjectYAML names the finding's subject as allow does.
+func subjectYAML(f rules.Finding) (parts []string) {
 	for _, k := range []struct{ key, value string }{
 		{"topic", f.Subject.Topic}, {"client_id", f.Subject.ClientID}, {"principal", f.Subject.Principal},
 	} {
@@ -125,16 +124,25 @@ func subjectYAML(f rules.Finding) string {
 			parts = append(parts, fmt.Sprintf("%s: %q", k.key, k.value))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
+// allowYAML is empty for a finding about a group alone: there is nobody to be allowed what happened.
 func allowYAML(f rules.Finding) string {
-	return fmt.Sprintf("rules:\n  %s:\n    allow:\n      - {%s, reason: \"…\"}\n", f.Rule, subjectYAML(f))
+	parts := subjectYAML(f)
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("rules:\n  %s:\n    allow:\n      - {%s, reason: \"…\"}\n", f.Rule, strings.Join(parts, ", "))
 }
 
 func suppressYAML(f rules.Finding, now time.Time) string {
-	until := now.AddDate(0, 3, 0).Format(time.DateOnly)
-	return fmt.Sprintf("suppressions:\n  - {rule: %s, %s, until: %s, reason: \"…\"}\n", f.Rule, subjectYAML(f), until)
+	parts := append([]string{"rule: " + f.Rule}, subjectYAML(f)...)
+	if f.Subject.Group != "" {
+		parts = append(parts, fmt.Sprintf("group: %q", f.Subject.Group))
+	}
+	parts = append(parts, "until: "+now.AddDate(0, 3, 0).Format(time.DateOnly), `reason: "…"`)
+	return fmt.Sprintf("suppressions:\n  - {%s}\n", strings.Join(parts, ", "))
 }
 
 func (e explanation) write(w io.Writer) error {
@@ -163,7 +171,10 @@ func (e explanation) write(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s: %s\n", printable(m.Entry), printable(strings.Join(m.Fails, "; ")))
 		}
 	}
-	fmt.Fprintf(&b, "\nTo allow it on purpose:\n\n%s\nTo silence it for a while (what is blocked stays blocked):\n\n%s", indent(e.Allow), indent(e.Suppress))
+	if e.Allow != "" {
+		fmt.Fprintf(&b, "\nTo allow it on purpose:\n\n%s", indent(e.Allow))
+	}
+	fmt.Fprintf(&b, "\nTo silence it for a while (what is blocked stays blocked):\n\n%s", indent(e.Suppress))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
