@@ -43,6 +43,7 @@ type followed struct {
 			Accepted, Released, Rejected int
 			Again                        []struct{ First, Last, Deliveries, Releases int }
 		}
+		Moves []struct{ Kind string }
 	}
 	Rebalances []struct{ Cause string }
 }
@@ -220,6 +221,11 @@ func streamsGroup(sides []*side) {
 	})
 	if causes := g.causes(); !slices.Equal(causes, []string{"member-joined", "member-joined", "member-left"}) {
 		s.fail("rebalances %v", causes)
+	}
+	for _, p := range g.Partitions { // were empty when Streams began to read them
+		if len(p.Moves) != 1 || p.Moves[0].Kind != "reset-earliest" {
+			s.fail("%s/%d: %+v", p.Topic, p.Partition, p.Moves)
+		}
 	}
 	s.closeProducer(p)
 	s.must("delete_topic", M{"name": from}, nil)
