@@ -94,7 +94,7 @@ func TestBadConfigurationIsRefusedAndTheOldStays(t *testing.T) {
 		}
 		s.change(t, bad, "action: block")
 	}
-	if status, body := s.post(t); status != http.StatusOK {
+	if status, body := s.post(t); status != http.StatusOK || !strings.Contains(body, `"needs_restart": []`) {
 		t.Errorf("mended: %d %s", status, body)
 	}
 	if status, detail := s.configuration(t); status != "ok" {
