@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) findingsCommand() *cobra.Command {
-	var format, rule, clientID, topic, severity, since string
+	var format, rule, clientID, topic, group, severity, since string
 	var limit int
 	c := &cobra.Command{Use: "findings", Short: "what a running warder has found, newest first", Args: usage(cobra.NoArgs)}
 	client := a.adminFlags(c)
@@ -21,12 +21,13 @@ func (a *app) findingsCommand() *cobra.Command {
 	c.Flags().StringVar(&rule, "rule", "", "of this rule")
 	c.Flags().StringVar(&clientID, "client-id", "", "about this client id")
 	c.Flags().StringVar(&topic, "topic", "", "about this topic")
+	c.Flags().StringVar(&group, "group", "", "about this consumer group")
 	c.Flags().StringVar(&severity, "severity", "", "at least info, warning or critical")
 	c.Flags().StringVar(&since, "since", "", "not older than 15m or 7d, or since 2026-11-23T17:20:47Z")
 	c.Flags().IntVar(&limit, "limit", 100, "at most this many")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		q := url.Values{"limit": {strconv.Itoa(limit)}}
-		for name, value := range map[string]string{"rule": rule, "client_id": clientID, "topic": topic, "severity": severity, "since": since} {
+		for name, value := range map[string]string{"rule": rule, "client_id": clientID, "topic": topic, "group": group, "severity": severity, "since": since} {
 			if value != "" {
 				q.Set(name, value)
 			}

@@ -178,6 +178,9 @@ func TestCommandsShowARunningWarder(t *testing.T) {
 	if none := s.ask(t, "findings", "--topic", "orders"); none.status != 0 || none.stdout != "" || none.stderr != "nothing found\n" {
 		t.Errorf("findings of another topic: %+v", none)
 	}
+	if none := s.ask(t, "findings", "--group", "billing"); none.status != 0 || none.stdout != "" {
+		t.Errorf("findings of another group: %+v", none)
+	}
 	if bad := s.ask(t, "findings", "--since", "yesterday"); bad.status != 2 || !strings.Contains(bad.stderr, "want an age such as 15m") {
 		t.Errorf("findings --since yesterday: %+v", bad)
 	}
