@@ -23,13 +23,13 @@ type configFlags struct {
 }
 
 // knobs are the flags that stand for one knob each.
-var knobs = []struct{ flag, path, help string }{
-	{"upstream", "upstream.bootstrap", "brokers to begin with, HOST:PORT[,HOST:PORT…]"},
-	{"listen", "listeners.0.address", "where clients bootstrap from, HOST:PORT (default 127.0.0.1:9092)"},
-	{"advertise", "listeners.0.advertise", "host that clients are told to connect to (default the host of --listen)"},
-	{"admin", "admin.address", "admin interface, HOST:PORT or off (default 127.0.0.1:9644)"},
-	{"log-level", "log.level", "trace, debug, info, warn or error (default info)"},
-	{"log-format", "log.format", "json, console or auto (default auto: console on a terminal)"},
+var knobs = []struct{ flag, path, help, otherwise string }{
+	{"upstream", "upstream.bootstrap", "brokers to begin with, HOST:PORT[,HOST:PORT…]", ""},
+	{"listen", "listeners.0.address", "where clients bootstrap from, HOST:PORT", "127.0.0.1:9092"},
+	{"advertise", "listeners.0.advertise", "host that clients are told to connect to", "the host of --listen"},
+	{"admin", "admin.address", "admin interface, HOST:PORT or off", "127.0.0.1:9644"},
+	{"log-level", "log.level", "trace, debug, info, warn or error", "info"},
+	{"log-format", "log.format", "json, console or auto", "auto: console on a terminal"},
 }
 
 // configFlags has a command take the configuration from the file and all knobs that
@@ -39,11 +39,30 @@ func (a *app) configFlags(c *cobra.Command, only ...string) *configFlags {
 	c.Flags().StringVarP(&f.file, "config", "c", "", "configuration file (default $WARDER_CONFIG)")
 	for _, k := range knobs {
 		if len(only) == 0 || slices.Contains(only, k.flag) {
-			c.Flags().String(k.flag, "", k.help)
+			c.Flags().String(k.flag, "", withDefault(k.help, k.otherwise))
 		}
 	}
 	c.Flags().StringArrayVarP(&f.set, "set", "X", nil, "any knob, as PATH=VALUE, like listeners.0.limits.frame=32MiB; may be repeated")
 	return f
+}
+
+func withDefault(help, otherwise string) string {
+	if otherwise == "" {
+		return help
+	}
+	return help + " (default " + otherwise + ")"
+}
+
+// otherwise gives the command defaults of its own, which its help tells.
+func (f *configFlags) otherwise(defaults []configs.Flag) {
+	f.defaults = defaults
+	for _, k := range knobs {
+		for _, d := range defaults {
+			if d.Path == k.path {
+				f.flags.Lookup(k.flag).Usage = withDefault(k.help, d.Value)
+			}
+		}
+	}
 }
 
 // load reads the configuration from flags, environment and file.

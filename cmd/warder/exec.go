@@ -51,7 +51,7 @@ or the file says otherwise.`,
 		},
 	}
 	flags := a.configFlags(c)
-	flags.defaults = execDefaults()
+	flags.otherwise(execDefaults())
 	c.Flags().BoolVar(&o.embedded, "embedded", false, "start a Kafka-compatible broker in memory")
 	c.Flags().StringVar(&o.failOn, "fail-on", rules.Critical.String(), "fail when a finding is info, warning or critical, or worse; or never")
 	c.Flags().StringArrayVar(&o.reports, "report", nil, "write what was found to this file, .xml, .json or .sarif; may be repeated")

@@ -212,6 +212,14 @@ func TestExecHandsOnSignals(t *testing.T) {
 	}
 }
 
+// Help tells the defaults that exec has, not those of run.
+func TestExecHelpHasItsDefaults(t *testing.T) {
+	help := warder(t, nil, "exec", "--help").stdout
+	if !strings.Contains(help, "HOST:PORT or off (default 127.0.0.1:0)") || !strings.Contains(help, "warn or error (default warn)") || strings.Contains(help, "9644") {
+		t.Error(help)
+	}
+}
+
 // The file's own addresses are kept; what nobody sets is exec's.
 func TestExecListensWhereTheFileSays(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "warder.yaml")
