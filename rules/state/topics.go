@@ -28,8 +28,9 @@ type Topics struct {
 	byID   map[[16]byte]*topicEntry
 	ring   []*topicEntry // every entry, for the clock
 	hand   int
-	untold int // entries that nobody was told of
-	teller int // where Untold goes on in ring
+	untold int         // entries that nobody was told of
+	teller int         // where Untold goes on in ring
+	heard  func(Topic) // see Follow; nil when nobody does
 }
 
 type topicEntry struct {
@@ -256,12 +257,26 @@ func (t *Topics) Evicted() uint64 { return t.evicted.Load() }
 func (t *Topics) Export() []Topic {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	return t.exportLocked()
+}
+
+func (t *Topics) exportLocked() []Topic {
 	out := make([]Topic, 0, len(t.ring))
 	for _, e := range t.ring {
 		out = append(out, *e.topic.Load())
 	}
 	slices.SortFunc(out, func(a, b Topic) int { return cmp.Compare(a.Name, b.Name) })
 	return out
+}
+
+// Follow gives all topics by name, and calls heard with each that more is learnt of
+// from then on, in place of who followed before. heard must be quick and must not come
+// back to t.
+func (t *Topics) Follow(heard func(Topic)) []Topic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.heard = heard
+	return t.exportLocked()
 }
 
 // Import takes over what Export gave earlier. Topics that are known already
@@ -298,6 +313,9 @@ func (t *Topics) update(name string, change func(Topic) Topic) {
 		e = t.add(name)
 	}
 	e.topic.Store(&after)
+	if t.heard != nil {
+		t.heard(after)
+	}
 	if before.ID != after.ID && t.byID[before.ID] == e {
 		delete(t.byID, before.ID)
 		if e.told {

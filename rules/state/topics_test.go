@@ -304,3 +304,23 @@ func TestTopicSettingsAreForgotten(t *testing.T) {
 		t.Errorf("%+v, %d topics", got, topics.Len())
 	}
 }
+
+// Who follows is given what is known, and told of what is learnt, but not of what is
+// known already.
+func TestTopicsAreFollowed(t *testing.T) {
+	s := state.NewTopics(0)
+	s.Learn("early", [16]byte{}, 1)
+	var heard []state.Topic
+	if known := s.Follow(func(t state.Topic) { heard = append(heard, t) }); len(known) != 1 || known[0].Name != "early" {
+		t.Errorf("known: %v", known)
+	}
+	at := time.Unix(1000, 0)
+	for range 2 {
+		s.Learn("orders", [16]byte{1}, 3)
+		s.LearnConfig("orders", "compact", at)
+	}
+	s.LearnSettings("orders", rules.TopicSettings{RetentionMs: 7})
+	if len(heard) != 3 || heard[1].Cleanup != rules.CleanupCompact || heard[2].Settings.RetentionMs != 7 || heard[2].Partitions != 3 {
+		t.Errorf("heard: %+v", heard)
+	}
+}

@@ -30,7 +30,8 @@ rules/sink: rules configs
 rules/engine: rules rules/state rules/sink protocol protocol/records configs
 rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/records protocol/wire configs
 
-record: rules
+record/scrub: protocol protocol/wire protocol/records
+record: protocol protocol/records rules record/scrub
 
 proxy/tap:
 proxy/embedded:
@@ -51,11 +52,11 @@ const modules = `
 github.com/cespare/xxhash/v2: rules rules/state
 github.com/fsnotify/fsnotify: configs
 github.com/grafana/pyroscope-go: cmd/warder
-github.com/klauspost/compress: protocol/records
+github.com/klauspost/compress: protocol/records record
 github.com/oklog/ulid/v2: rules/engine
 github.com/pierrec/lz4/v4: protocol/records
 github.com/prometheus/client_golang: proxy proxy/admin
-github.com/rs/zerolog: cmd/warder proxy proxy/admin rules/engine rules/sink
+github.com/rs/zerolog: cmd/warder proxy proxy/admin record rules/engine rules/sink
 github.com/spf13/cobra: cmd/warder
 github.com/spf13/pflag: cmd/warder
 github.com/twmb/franz-go/pkg/kadm: cmd/warder proxy/embedded
