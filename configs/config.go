@@ -23,7 +23,7 @@ type Config struct {
 	Suppressions []Suppression `yaml:"suppressions" reload:"live"`
 	// Where findings go, besides the admin interface.
 	Sinks Sinks `yaml:"sinks" reload:"live"`
-	// Recordings of exchanges. Not available in this version: refused when set.
+	// Recordings of what passes, to be replayed and exported. Nothing is recorded without it.
 	Record *Record `yaml:"record"`
 	// warder's own log, on stderr.
 	Log Log `yaml:"log"`
@@ -123,15 +123,31 @@ func (i *Inspect) SetDefaults() {
 	}
 }
 
-// Record says which exchanges are recorded.
+// Record says what is recorded.
 type Record struct {
-	// Directory of the recordings.
+	// Directory of the recordings, of this warder alone. It is made when it is needed.
 	Dir Path `yaml:"dir"`
-	// What is kept of keys and values.
+	// What is recorded: `all` connections all the time, as with `--record`, or `flagged`: what
+	// happened before a finding that is critical or of a rule on action `record`, and 30 s of what
+	// follows, of all connections.
+	Mode string `yaml:"mode" enum:"flagged,all"`
+	// What is kept of records: the headers of batches (`none`), keys as well (`keys`), or values too
+	// (`full`). Passwords and tokens are never kept.
 	Payload string `yaml:"payload" enum:"none,keys,full"`
-	// Most bytes of recordings kept.
-	MaxSize Size `yaml:"max_size"`
+	// Most bytes of recordings in the directory, those of earlier runs included; the oldest are
+	// deleted. 16MiB-1TiB.
+	MaxSize Size `yaml:"max_size" min:"16MiB" max:"1TiB"`
+	// Memory for what happened last, compressed, of mode `flagged`. 1MiB-1GiB.
+	Flight Size `yaml:"flight" min:"1MiB" max:"1GiB"`
 }
+
+// SetDefaults fills every knob that has a default.
+func (r *Record) SetDefaults() {
+	*r = Record{Dir: "recordings", Mode: "flagged", Payload: "none", MaxSize: 1 * GiB, Flight: 32 * MiB}
+}
+
+// All says that everything is recorded.
+func (r *Record) All() bool { return r.Mode == "all" }
 
 // Log is warder's own log.
 type Log struct {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -43,8 +44,26 @@ func (v *validator) all() {
 	v.ruleNames()
 	v.suppressions()
 	v.sinks()
-	if v.config.Record != nil {
-		v.fail("record", "recordings are not available in this version of warder; remove the key")
+	v.record()
+}
+
+// record checks that there is a recording for what is to be kept in it.
+func (v *validator) record() {
+	r := v.config.Record
+	if r != nil && r.Dir == "" {
+		v.fail("record.dir", "recordings need a directory")
+	}
+	if r != nil {
+		return
+	}
+	const why = "action `record` keeps what happened in the recording, and there is none; add `record: {dir: recordings}` or write alert"
+	if v.config.Rules.Defaults.Action == "record" {
+		v.fail("rules.defaults.action", why)
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.config.Rules.ByID)) {
+		if path := "rules." + id + ".action"; v.given(path) && v.config.Rules.ByID[id].Action == "record" {
+			v.fail(path, why)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ type Metrics struct {
 	generation      prometheus.Gauge
 	buildInfo       *prometheus.GaugeVec
 
+	record recordMetrics
+
 	groups *groupCollector
 	stores *storeCollector
 }
@@ -74,6 +76,7 @@ func NewMetrics() *Metrics {
 	m.registerConnections()
 	m.registerInspection()
 	m.registerOperation()
+	m.registerRecord()
 	m.groups, m.stores = newGroupCollector(), newStoreCollector()
 	m.Registry.MustRegister(m.groups, m.stores)
 	return m

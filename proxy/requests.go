@@ -166,6 +166,7 @@ func (s *session) forward(rq *request, ex *exchange) error {
 	}
 	var err error
 	if rq.taken {
+		s.recordRequest(rq.raw)
 		err = s.in.write(rq.raw, true)
 	} else {
 		err = s.in.pass(rq.size, true)
@@ -206,14 +207,14 @@ func (s *session) answer(rq *request, ex *exchange, frame []byte) error {
 
 // consume takes the request's bytes out of the window.
 func (s *session) consume(rq *request) error {
-	if rq.taken {
-		return nil
+	if !rq.taken {
+		raw, frame, err := s.in.take(rq.size)
+		if err != nil {
+			return s.clientError(err)
+		}
+		rq.raw, rq.frame, rq.taken = raw, frame, true
 	}
-	raw, frame, err := s.in.take(rq.size)
-	if err != nil {
-		return s.clientError(err)
-	}
-	rq.raw, rq.frame, rq.taken = raw, frame, true
+	s.recordRequest(rq.raw)
 	return nil
 }
 

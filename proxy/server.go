@@ -18,11 +18,13 @@ import (
 	"warder/configs"
 	"warder/protocol/messages"
 	"warder/proxy/tap"
+	"warder/record"
 	"warder/rules/engine"
 	"warder/rules/state"
 )
 
-// Options is what a Server is made of. All fields are required but Logs and Groups.
+// Options is what a Server is made of. All fields are required but Logs, Groups and
+// Recorder.
 type Options struct {
 	Config  *configs.Config
 	Engine  *engine.Engine
@@ -32,6 +34,9 @@ type Options struct {
 	Metrics *Metrics
 	Tap     *tap.Hub
 	Log     zerolog.Logger
+	// Recorder records every connection; nil records none. Whoever made it closes it
+	// when Run has returned.
+	Recorder *record.Recorder
 }
 
 // Server is the proxy: listeners towards clients, connections towards brokers.
@@ -47,6 +52,7 @@ type Server struct {
 	groups       *state.Groups
 	metrics      *Metrics
 	tap          *tap.Hub
+	recorder     *record.Recorder
 	log          zerolog.Logger
 	noise        zerolog.Logger // for what a hostile or broken peer can repeat at will: a bounded rate
 	now          func() time.Time
@@ -87,7 +93,7 @@ func New(o Options) (*Server, error) { return newServer(o, time.Now, false) }
 
 func newServer(o Options, now func() time.Time, passive bool) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, log: o.Log, now: now, passive: passive,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, recorder: o.Recorder, log: o.Log, now: now, passive: passive,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"warder/protocol"
+	"warder/record"
 	"warder/rules"
 	"warder/rules/engine"
 	"warder/rules/state"
@@ -74,6 +75,8 @@ type session struct {
 	identity atomic.Pointer[rules.Identity]
 	requests atomic.Int64
 
+	recording *record.Tap // set by open; nil while nobody records
+
 	mu       sync.Mutex
 	stopping bool      // guarded by mu: asked to end at the next frame boundary
 	until    time.Time // guarded by mu: when the patience for that ends
@@ -115,6 +118,7 @@ func (s *session) run(ctx context.Context) error {
 	}()
 	s.awaitAnswers(s.guard(s.readRequests))
 	<-responses
+	s.recorded()
 	s.side.close(s.inflight.orphans())
 	s.membersGone(s.cause)
 	s.usesEnd(s.cause)
@@ -155,6 +159,7 @@ func (s *session) open(ctx context.Context) error {
 		return s.cause
 	}
 	s.out = newWindow(broker, s.srv.now, s.flushDown, s.patience)
+	s.record()
 	s.srv.metrics.dialled.Inc()
 	return nil
 }

@@ -41,6 +41,9 @@ type window struct {
 	// patience gives the deadline that replaces one that passed inside a frame;
 	// ok false ends the session. See session.stop.
 	patience func() (until time.Time, ok bool)
+	// seen is shown what pass forwards; begins says that a frame begins there. nil
+	// while nobody records.
+	seen func(p []byte, begins bool)
 
 	// owned by the loop
 	buf        *windowBuffer
@@ -224,23 +227,31 @@ func (w *window) read(p []byte, need int) (int, error) {
 // last says that they end the frame.
 func (w *window) pass(n int, last bool) error {
 	if n <= w.buffered() {
-		w.r += n
+		w.over(n, true)
 		w.midFrame = !last
 		return nil
 	}
 	w.midFrame = true
-	for n > 0 {
+	for begins := true; n > 0; begins = false {
 		if w.buffered() == 0 {
 			if err := w.fill(n); err != nil {
 				return err
 			}
 		}
 		k := min(n, w.buffered())
-		w.r += k
+		w.over(k, begins)
 		n -= k
 	}
 	w.midFrame = !last
 	return nil
+}
+
+// over steps over the next n bytes, which are buffered, and shows them to who records.
+func (w *window) over(n int, begins bool) {
+	if w.seen != nil {
+		w.seen(w.buf[w.r:w.r+n], begins)
+	}
+	w.r += n
 }
 
 // take consumes the next n bytes without passing them on. They are in the window

@@ -14,6 +14,8 @@ type writer struct {
 	conn net.Conn
 	mid  bool // guarded by mu: the last write ended inside a frame
 	err  error
+	// seen is shown what is written, before the peer has it. nil while nobody records.
+	seen func(p []byte, mid bool)
 }
 
 // writeLocked writes p; mid says that more bytes of the same frame will follow.
@@ -25,6 +27,9 @@ func (w *writer) writeLocked(p []byte, mid bool) error {
 	w.mid = mid
 	if len(p) == 0 {
 		return nil
+	}
+	if w.seen != nil {
+		w.seen(p, mid)
 	}
 	_, w.err = w.conn.Write(p)
 	return w.err

@@ -32,6 +32,11 @@ var knobs = []struct{ flag, path, help, otherwise string }{
 	{"log-format", "log.format", "json, console or auto", "auto: console on a terminal"},
 }
 
+// switches are the flags that need no value and set a knob to one.
+var switches = []struct{ flag, path, value, help string }{
+	{"record", "record.mode", "all", "record everything that passes, into ./recordings unless record.dir says where"},
+}
+
 // configFlags has a command take the configuration from the file and all knobs that
 // have a flag, or those that are named.
 func (a *app) configFlags(c *cobra.Command, only ...string) *configFlags {
@@ -40,6 +45,11 @@ func (a *app) configFlags(c *cobra.Command, only ...string) *configFlags {
 	for _, k := range knobs {
 		if len(only) == 0 || slices.Contains(only, k.flag) {
 			c.Flags().String(k.flag, "", withDefault(k.help, k.otherwise))
+		}
+	}
+	for _, s := range switches {
+		if len(only) == 0 || slices.Contains(only, s.flag) {
+			c.Flags().Bool(s.flag, false, s.help)
 		}
 	}
 	c.Flags().StringArrayVarP(&f.set, "set", "X", nil, "any knob, as PATH=VALUE, like listeners.0.limits.frame=32MiB; may be repeated")
@@ -72,6 +82,11 @@ func (a *app) load(f *configFlags) (*configs.Config, error) {
 		if f.flags.Changed(k.flag) {
 			value, _ := f.flags.GetString(k.flag)
 			over.Flags = append(over.Flags, configs.Flag{Name: "flag --" + k.flag, Path: k.path, Value: value})
+		}
+	}
+	for _, s := range switches {
+		if f.flags.Changed(s.flag) {
+			over.Flags = append(over.Flags, configs.Flag{Name: "flag --" + s.flag, Path: s.path, Value: s.value})
 		}
 	}
 	for _, s := range f.set {

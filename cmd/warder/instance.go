@@ -13,6 +13,7 @@ import (
 	"warder/proxy"
 	"warder/proxy/admin"
 	"warder/proxy/tap"
+	"warder/record"
 	"warder/rules"
 	"warder/rules/engine"
 	"warder/rules/state"
@@ -33,9 +34,11 @@ type instance struct {
 	admin   *admin.Server // nil when it is off
 	tap     *tap.Hub
 	sinks   *sinks
-	asked   asker
-	started time.Time
-	live    liveConfig
+	// recorder is nil when nothing is recorded
+	recorder *record.Recorder
+	asked    asker
+	started  time.Time
+	live     liveConfig
 }
 
 // newInstance makes a warder and binds its addresses; run or close must follow.
@@ -51,12 +54,13 @@ func newInstance(ctx context.Context, cfg *configs.Config, log zerolog.Logger, l
 	if w.sinks, err = openSinks(cfg, log); err != nil {
 		return nil, err
 	}
+	w.startRecorder(cfg)
 	w.engine, err = engine.New(engine.Options{ //nolint:contextcheck // the engine lives until close
-		Cluster: cfg.Upstream.Name, Specs: specs(), Topics: w.topics, Models: []rules.Model{w.model}, Sinks: w.sinks.all(), Inspect: cfg.Inspect,
+		Cluster: cfg.Upstream.Name, Specs: specs(), Topics: w.topics, Models: []rules.Model{w.model}, Sinks: w.allSinks(), Inspect: cfg.Inspect,
 		Meter: w.metrics.Meter(), Log: log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, w.sinks.Close())
+		return nil, errors.Join(err, w.sinks.Close(), w.recorder.Close(ctx))
 	}
 	if err := w.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, w.close(ctx))
@@ -71,7 +75,7 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	}
 	var err error
 	w.proxy, err = proxy.New(proxy.Options{
-		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Groups: w.model, Metrics: w.metrics, Tap: w.tap, Log: w.log,
+		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Groups: w.model, Metrics: w.metrics, Tap: w.tap, Log: w.log, Recorder: w.recorder,
 	})
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func (w *instance) close(ctx context.Context) error {
 	defer cancel()
 	w.tap.Close()
 	if err := w.engine.Close(ctx); err != nil {
-		return fmt.Errorf("findings: %w", err)
+		return errors.Join(fmt.Errorf("findings: %w", err), w.recorder.Close(ctx))
 	}
-	return nil
+	return w.recorder.Close(ctx)
 }

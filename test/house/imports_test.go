@@ -39,7 +39,7 @@ proxy/registry: rules rules/state configs
 proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine record proxy/tap configs
 proxy/admin: rules rules/state rules/sink proxy/tap configs
 
-cmd/warder: configs docs protocol protocol/records record rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
+cmd/warder: configs docs protocol protocol/records record record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
 
 test/house:
 test/fakebroker:
