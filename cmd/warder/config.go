@@ -68,8 +68,8 @@ func (f *configFlags) otherwise(defaults []configs.Flag) {
 	f.defaults = defaults
 	for _, k := range knobs {
 		for _, d := range defaults {
-			if d.Path == k.path {
-				f.flags.Lookup(k.flag).Usage = withDefault(k.help, d.Value)
+			if flag := f.flags.Lookup(k.flag); flag != nil && d.Path == k.path {
+				flag.Usage = withDefault(k.help, d.Value)
 			}
 		}
 	}

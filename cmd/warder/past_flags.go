@@ -23,10 +23,10 @@ type pastFlags struct {
 func (a *app) pastFlags(c *cobra.Command) *pastFlags {
 	f := &pastFlags{config: a.configFlags(c, "log-level", "log-format")}
 	// There is no broker, and a file of rules need not name one.
-	f.config.defaults = []configs.Flag{
+	f.config.otherwise([]configs.Flag{
 		{Name: c.Name(), Path: "upstream.bootstrap", Value: "127.0.0.1:9092"},
 		{Name: c.Name(), Path: "log.level", Value: "error"},
-	}
+	})
 	outputFlag(c, &f.format)
 	c.Flags().StringVar(&f.rules, "rules", "", "take rules and suppressions from this file, which may hold nothing else")
 	c.Flags().StringVar(&f.failOn, "fail-on", never, "fail when a finding is info, warning or critical, or worse; or never")
