@@ -20,10 +20,12 @@ type played struct {
 
 	mu    sync.Mutex
 	moved sync.Cond // something below, or of the two connections, has changed
+	done  bool      // guarded by mu: no more requests are read, only answers to open ones
 	ended bool      // guarded by mu: the session is over
 }
 
-// playedConn is one of the two. Deadlines mean nothing to it.
+// playedConn is one of the two. Deadlines mean nothing to it, but that a session sets
+// one for the answers when it reads no more requests (session.awaitAnswers).
 type playedConn struct {
 	of     *played
 	remote net.Addr
@@ -56,7 +58,7 @@ func (p *played) dial() (net.Conn, string, error) {
 func (p *played) give(c *playedConn, data []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended || !c.used {
+	if p.ended || !c.used || p.done && c == &p.client {
 		return false
 	}
 	c.data = data
@@ -75,7 +77,7 @@ func (p *played) settle() {
 }
 
 func (p *played) settleLocked() {
-	for !p.ended && !(p.client.idle() && (!p.broker.used || p.broker.idle())) {
+	for !p.ended && !((p.done || p.client.idle()) && (!p.broker.used || p.broker.idle())) {
 		p.moved.Wait()
 	}
 }
@@ -111,9 +113,9 @@ func (c *playedConn) idle() bool { return c.waiting && len(c.data) == 0 }
 func (c *playedConn) Read(b []byte) (int, error) {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
+	c.waiting = true
+	c.of.moved.Broadcast() // once: two that wait would wake each other for ever
 	for len(c.data) == 0 && !c.closed {
-		c.waiting = true
-		c.of.moved.Broadcast()
 		c.of.moved.Wait()
 	}
 	c.waiting = false
@@ -147,7 +149,15 @@ func (c *playedConn) LocalAddr() net.Addr { return &net.TCPAddr{} }
 func (c *playedConn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.Conn.
-func (c *playedConn) SetReadDeadline(time.Time) error { return nil }
+func (c *playedConn) SetReadDeadline(time.Time) error {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	if c == &c.of.broker {
+		c.of.done = true
+		c.of.moved.Broadcast()
+	}
+	return nil
+}
 
 // SetWriteDeadline implements net.Conn.
 func (c *playedConn) SetWriteDeadline(time.Time) error { return nil }

@@ -41,6 +41,7 @@ type Player struct {
 	srv       *Server
 	clock     *Clock
 	next      time.Time // of the next tick
+	phase     time.Time // see TickLike
 	heard     bool      // see Server.tellSome
 	conns     map[uint64]*playedSession
 	listeners map[string]*listener
@@ -80,6 +81,10 @@ func NewPlayer(o Options, clock *Clock) (*Player, error) {
 	return &Player{srv: srv, clock: clock, conns: map[uint64]*playedSession{}, listeners: map[string]*listener{}, report: PlayReport{Ended: map[CloseReason]int{}}}, nil
 }
 
+// TickLike has time pass in the steps that it did for an engine that began at a time:
+// what is found at a tick is found at the same one.
+func (p *Player) TickLike(began time.Time) { p.phase = began }
+
 // Play has one more thing happen. An entry that is older than the one before counts
 // as having happened just after it.
 func (p *Player) Play(e *record.Entry) error {
@@ -112,8 +117,11 @@ func (p *Player) Play(e *record.Entry) error {
 
 // pass lets time pass up to now.
 func (p *Player) pass(now time.Time) {
+	if now.IsZero() { // what was known before the recording began
+		return
+	}
 	if p.clock.at.IsZero() {
-		p.next = now.Add(playerTick)
+		p.next = now.Add(playerTick - now.Sub(p.phase)%playerTick)
 	}
 	for !p.next.After(now) {
 		p.clock.at = p.next

@@ -188,6 +188,53 @@ func TestPlayGoesOnBehindALoss(t *testing.T) {
 	}
 }
 
+// A session that reads no more requests still awaits the answers to those before.
+func TestPlayedAnswersBehindAMalformedRequest(t *testing.T) {
+	_, entries := blockedTraffic(t)
+	answer := slices.IndexFunc(entries, func(e *record.Entry) bool { return e.Kind == record.Answer })
+	garbage := &record.Entry{At: entries[answer].At, Kind: record.Request, Conn: 1, Data: []byte{0, 0, 0, 1, 0xff}}
+	p := newPlayRig(t, []rules.Spec{forbidden}, blocking)
+	report := p.play(slices.Insert(entries, answer, garbage, garbage))
+	if report.Ended[ReasonMalformedRequest] != 1 || report.IgnoredBytes <= int64(len(garbage.Data)) {
+		t.Errorf("%+v", report)
+	}
+}
+
+// A recording begins with what was known before, at no time at all, and goes on hours later.
+func TestPlayedTimePasses(t *testing.T) {
+	ticks := []time.Time{}
+	spec := forbidden
+	spec.New = func(decode func(any) error) (rules.Rule, error) {
+		return sweepRule{sweep: func(now time.Time) { ticks = append(ticks, now) }}, decode(&struct{}{})
+	}
+	p := newPlayRig(t, []rules.Spec{spec}, func(*configs.Config) {})
+	began := time.Date(2026, 11, 26, 12, 0, 0, 300, time.UTC)
+	p.TickLike(began)
+	p.play([]*record.Entry{
+		{Kind: record.Learned, Topic: &rules.Topic{Name: "orders"}},
+		{At: began.Add(10*time.Second + 1), Kind: record.Opened, Conn: 1, Node: bootstrapNode},
+		{At: began.Add(13 * time.Second), Kind: record.Closed, Conn: 1},
+		{At: began.Add(12 * time.Second), Kind: record.Opened, Conn: 2, Node: bootstrapNode},
+	})
+	want := []time.Time{began.Add(11 * time.Second), began.Add(12 * time.Second), began.Add(13 * time.Second)}
+	if diff := cmp.Diff(want, ticks); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// sweepRule is told of each tick.
+type sweepRule struct{ sweep func(now time.Time) }
+
+func (sweepRule) NewShared() rules.Store { return nothing{} }
+
+func (r sweepRule) Sweep(w *rules.Watch) { r.sweep(w.Now) }
+
+type nothing struct{}
+
+func (nothing) Len() int { return 0 }
+
+func (nothing) Evicted() uint64 { return 0 }
+
 // Whatever is no Kafka ends its own connection, and is counted.
 func TestPlayCountsWhatItCannotFollow(t *testing.T) {
 	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
