@@ -26,6 +26,8 @@ type Spec struct {
 	// FoldBy names what makes two findings of the rule the same incident;
 	// together with rule and cluster it is the fingerprint.
 	FoldBy Fields
+	// Tells says what the rule's Store tells of topics, see TopicTeller.
+	Tells Tells
 	// Watches lists the events its Watcher is given, and the key that
 	// chooses the state it is given with them.
 	Watches []Interest
@@ -123,7 +125,8 @@ type Scratcher interface {
 
 // Sharer is a rule that needs memory across sessions, given as Case.Shared.
 // It is made once for each rule id and outlives reloads, so its type must not
-// depend on the knobs. It must be safe for concurrent use and bounded.
+// depend on the knobs. It must be safe for concurrent use and bounded. If it is a
+// TopicTeller people are shown what it knows.
 type Sharer interface {
 	NewShared() Store
 }

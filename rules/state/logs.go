@@ -8,7 +8,7 @@ import (
 	"warder/rules"
 )
 
-// DefaultLogs is the usual limit of Logs, in partitions; one takes about 250
+// DefaultLogs is the usual limit of Logs, in partitions; one takes about 280
 // bytes.
 const DefaultLogs = 200_000
 
@@ -57,7 +57,22 @@ type Logs struct {
 
 type logShard struct {
 	mu   sync.Mutex
-	ends *LRU[rules.TopicPartition, LogEnds] // guarded by mu
+	ends *LRU[rules.TopicPartition, logKnown] // guarded by mu
+}
+
+// logKnown is what is kept of a log.
+type logKnown struct {
+	LogEnds
+	marks logMarks
+}
+
+// get gives what is known of a partition, and touches it. mu is held.
+func (s *logShard) get(p rules.TopicPartition) logKnown {
+	now, ok := s.ends.Get(p)
+	if !ok {
+		now.LogEnds = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	}
+	return now
 }
 
 // NewLogs makes a store of at most limit partitions; 0 means DefaultLogs.
@@ -67,7 +82,7 @@ func NewLogs(limit int) *Logs {
 	}
 	l := &Logs{seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].ends = NewLRU[rules.TopicPartition, LogEnds](max(limit/len(l.shards), 1))
+		l.shards[i].ends = NewLRU[rules.TopicPartition, logKnown](max(limit/len(l.shards), 1))
 	}
 	return l
 }
@@ -83,12 +98,10 @@ func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, ok := s.ends.Get(p)
-	if !ok {
-		now = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
-	}
+	now := s.get(p)
 	if news.HighWatermark >= 0 && !news.At.Before(now.At) {
 		now.HighWatermark, now.At = news.HighWatermark, news.At
+		now.marks.note(now.HighWatermark, now.At)
 	}
 	if news.LastStableOffset >= 0 && !news.At.Before(now.At) {
 		now.LastStableOffset = news.LastStableOffset
@@ -105,12 +118,10 @@ func (l *Logs) Written(p rules.TopicPartition, offset int64, at time.Time) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, ok := s.ends.Get(p)
-	if !ok {
-		now = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
-	}
+	now := s.get(p)
 	if offset+1 > now.HighWatermark {
 		now.HighWatermark, now.At = offset+1, at
+		now.marks.note(now.HighWatermark, now.At)
 	}
 	s.ends.Put(p, now)
 }
@@ -120,7 +131,21 @@ func (l *Logs) Find(p rules.TopicPartition) (LogEnds, bool) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ends.Peek(p)
+	known, ok := s.ends.Peek(p)
+	return known.LogEnds, ok
+}
+
+// Growth gives what is known of a partition and how many records a second it has
+// got lately; false when nothing is, or not where the log ends.
+func (l *Logs) Growth(p rules.TopicPartition, now time.Time) (ends LogEnds, recordsPerSecond float64, ok bool) {
+	s := l.shardOf(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.ends.Peek(p)
+	if !ok || known.HighWatermark < 0 {
+		return known.LogEnds, 0, false
+	}
+	return known.LogEnds, known.marks.growth(known.HighWatermark, now), true
 }
 
 // Len is the number of partitions known.
