@@ -79,6 +79,7 @@ func formatDriftSpec() rules.Spec {
 		Doc:      "docs/rules/format-drift.md",
 		Example:  "format-drift:\n  action: block\n  pins:\n    - {topic: \"orders.*\", value: confluent, key: text}\n",
 		FoldBy:   rules.FieldTopic | rules.FieldClientID,
+		Tells:    rules.TellsFormats,
 		Watches: []rules.Interest{
 			{Kind: rules.KindObservation, By: rules.ByTopic},
 			{Kind: rules.KindSchemaSubjects, By: rules.ByTopic},

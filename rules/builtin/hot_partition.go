@@ -65,6 +65,7 @@ func hotPartitionSpec() rules.Spec {
 		Doc:      "docs/rules/hot-partition.md",
 		Example:  "hot-partition:\n  topics: [\"orders.*\", \"!orders.audit\"]\n  min_records: 10000\n",
 		FoldBy:   rules.FieldTopic | rules.FieldPartition,
+		Tells:    rules.TellsHotPartitions,
 		Watches:  []rules.Interest{{Kind: rules.KindFetched, By: rules.ByTopic}},
 		New:      newHotPartition,
 	}

@@ -56,6 +56,7 @@ func tombstoneSpikeSpec() rules.Spec {
 		Doc:      "docs/rules/tombstone-spike.md",
 		Example:  "tombstone-spike:\n  topics: [\"users.*\"]\n  at_least: 100\n  allow: [{client_id: nightly-cleanup}]\n",
 		FoldBy:   rules.FieldTopic,
+		Tells:    rules.TellsTombstones,
 		Watches: []rules.Interest{
 			{Kind: rules.KindObservation, By: rules.ByTopic},
 			{Kind: rules.KindObservation, By: rules.ByTransactionalID},

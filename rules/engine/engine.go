@@ -33,6 +33,7 @@ type Engine struct {
 	refusals          *state.Refusals
 	keys              *state.Keys
 	fetches           *state.FetchSessions
+	traffic           *state.Traffic
 	ring              *sink.Ring
 	sinks             []*sink.Queue
 	scan              records.Limits
@@ -74,7 +75,7 @@ func New(o Options) (*Engine, error) {
 	o.Limits.setDefaults()
 	e := &Engine{
 		cluster: o.Cluster, specs: o.Specs, topics: o.Topics,
-		refusals: state.NewRefusals(o.Limits.Refusals), fetches: state.NewFetchSessions(o.Topics, 0, 0), ring: sink.NewRing(o.Limits.Findings),
+		refusals: state.NewRefusals(o.Limits.Refusals), fetches: state.NewFetchSessions(o.Topics, 0, 0), traffic: state.NewTraffic(0), ring: sink.NewRing(o.Limits.Findings),
 		scan:              records.Limits{MaxDecompressed: int(o.Inspect.MaxDecompressed), MaxRatio: o.Inspect.MaxRatio},
 		refuseUndecodable: o.Inspect.OnUndecodable == "refuse", fetchRecords: o.Inspect.FetchRecords,
 		limits: o.Limits, meter: o.Meter, log: o.Log, now: o.Now, inline: o.Inline,
@@ -290,6 +291,7 @@ func (e *Engine) Stores() []StoreSize {
 		watch,
 		{"keys", e.keys.Len(), e.keys.Evicted()},
 		{"fetch_sessions", e.fetches.Len(), e.fetches.Evicted()},
+		{"traffic", e.traffic.Len(), e.traffic.Evicted()},
 	}
 	fixed := len(sizes)
 	e.configuring.Lock()

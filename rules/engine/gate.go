@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"warder/protocol"
+	"warder/protocol/records"
 	"warder/rules"
 	"warder/rules/state"
 )
@@ -16,6 +17,7 @@ type Gate struct {
 
 	// of the current request
 	part     protocol.ProducePartition
+	head     records.Header // of its first batch
 	judged   judged
 	keep     bool
 	whole    string          // what is refused when no single record is: "batch" or "change"
@@ -38,9 +40,10 @@ type plan struct {
 	needs  rules.Needs  // of all rules together
 
 	keyed   keyedPlan
-	sampler sampler // of what this client writes to this topic, or fetches from it
-	written written // since that was told last
-	turns   turns   // that the topic had in a Fetch answer
+	sampler sampler             // of what this client writes to this topic, or fetches from it
+	written written             // since that was told last
+	traffic *state.TopicTraffic // of all sessions; nil: not looked up yet
+	turns   turns               // that the topic had in a Fetch answer
 }
 
 // recordCall is all that the walk over records needs of a rule, in one place.

@@ -37,6 +37,11 @@ func (g *inspector) looks(a *activeRule) bool {
 	if g.batch.Fetched {
 		return a.fetched()
 	}
+	return a.produced()
+}
+
+// produced says whether the rule looks at what is produced.
+func (a *activeRule) produced() bool {
 	return a.request != nil || a.batch != nil || a.record != nil || a.sample != nil || a.spec.Needs.Has(rules.NeedKeys)
 }
 

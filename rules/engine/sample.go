@@ -74,7 +74,11 @@ type written struct {
 
 // noteWritten counts g.part and tells those who follow topics now and then.
 func (g *Gate) noteWritten(p *plan) {
-	if p.topic.Name == "" || !g.engine.Wants(rules.KindTopicWritten) {
+	if p.topic.Name == "" {
+		return
+	}
+	g.countTraffic(p)
+	if !g.engine.Wants(rules.KindTopicWritten) {
 		return
 	}
 	w := &p.written
@@ -85,4 +89,18 @@ func (g *Gate) noteWritten(p *plan) {
 	}
 	g.engine.Emit(rules.TopicWritten{At: g.batch.Time, Client: g.id, Topic: p.topic.Name, Batches: w.batches, Bytes: w.bytes})
 	*w = written{told: g.batch.Time}
+}
+
+// countTraffic adds g.part to the traffic of its topic. Since Kafka 0.11 there is
+// one batch for each partition of a request (ProduceRequest.validateRecords), whose
+// head says how many records it has; older formats are counted in bytes alone.
+func (g *Gate) countTraffic(p *plan) {
+	n := 0
+	if whole, err := g.head.Peek(g.part.Records); whole && err == nil && g.head.Magic == 2 {
+		n = max(int(g.head.NumRecords), 0)
+	}
+	if p.traffic == nil || !p.traffic.Add(g.batch.Time, n, len(g.part.Records)) {
+		p.traffic = g.engine.traffic.Of(p.topic.Name)
+		p.traffic.Add(g.batch.Time, n, len(g.part.Records))
+	}
 }
