@@ -17,8 +17,8 @@ func (w *instance) source(cfg *configs.Config) admin.Source {
 		Findings: w.engine.Findings(),
 		Clients:  func() any { return w.proxy.Clients() },
 		Brokers:  func() any { return w.proxy.Brokers() },
-		Topics:   func() any { return w.topics.Export() },
-		Topic:    func(name string) (any, bool) { t, ok := w.topics.ByName([]byte(name)); return t, ok },
+		Topics:   func() any { return w.topicList(time.Now()) },
+		Topic:    func(name string) (any, bool) { return w.topic(name, time.Now()) },
 		Groups:   func() any { return w.groups(time.Now()) },
 		Group:    func(name string) (any, bool, error) { return w.group(name, time.Now()) },
 		Config: func() any {

@@ -114,7 +114,7 @@ func source() admin.Source {
 		Findings: ring(tombstone()),
 		Clients:  func() any { return []map[string]any{{"client_id": "profile-svc"}} },
 		Brokers:  func() any { return []any{} },
-		Topics:   func() any { return []any{} },
+		Topics:   func() any { return state.TopicList{Topics: []state.TopicLine{}} },
 		Topic: func(name string) (any, bool) {
 			return map[string]string{"name": name}, name == "users"
 		},

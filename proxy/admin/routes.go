@@ -24,10 +24,10 @@ func Endpoints() []Endpoint {
 		{"GET", "/api/v1/findings/stream", "findings as they come, server-sent events; same filters"},
 		{"GET", "/api/v1/clients", "client connections"},
 		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},
-		{"GET", "/api/v1/topics", "topics known; /api/v1/topics/NAME for one"},
+		{"GET", "/api/v1/topics", "topics known, with what their traffic looks like; /api/v1/topics/NAME for one, with its partitions"},
 		{"GET", "/api/v1/groups", "consumer groups in short; /api/v1/groups/NAME for all that is known of one"},
 		{"GET", "/api/v1/config", "effective configuration without secrets"},
-		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client= "},
+		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client="},
 		{"POST", "/api/v1/reload", "read the configuration again"},
 	}
 }
@@ -43,9 +43,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/findings/stream", s.findingsStream)
 	mux.HandleFunc("GET /api/v1/clients", s.list("clients", src.Clients))
 	mux.HandleFunc("GET /api/v1/brokers", s.list("brokers", src.Brokers))
-	mux.HandleFunc("GET /api/v1/topics", s.list("topics", src.Topics))
+	mux.HandleFunc("GET /api/v1/topics", s.whole("topics", src.Topics))
 	mux.HandleFunc("GET /api/v1/topics/{name}", s.topic)
-	mux.HandleFunc("GET /api/v1/groups", s.groups)
+	mux.HandleFunc("GET /api/v1/groups", s.whole("groups", src.Groups))
 	mux.HandleFunc("GET /api/v1/groups/{name...}", s.group)
 	mux.HandleFunc("GET /api/v1/config", s.config)
 	mux.HandleFunc("GET /api/v1/tap", s.tap)

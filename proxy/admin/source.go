@@ -17,7 +17,7 @@ type Source struct {
 	Findings *sink.Ring
 	Clients  func() any                    // list: one object per client connection
 	Brokers  func() any                    // list: one object per broker
-	Topics   func() any                    // list: one object per known topic
+	Topics   func() any                    // the list of topics, with what nobody can tell of any
 	Topic    func(name string) (any, bool) // the object of one topic; false when it is not known
 	// Groups lists the groups with what is missing from the list; Group gives one,
 	// false when it is not known, an error when that cannot be said now.

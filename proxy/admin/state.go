@@ -42,6 +42,14 @@ func (s *Server) checks() []Check {
 
 // list serves {"<name>": [...]}.
 func (s *Server) list(name string, get func() any) http.HandlerFunc {
+	if get == nil {
+		return s.whole(name, nil)
+	}
+	return s.whole(name, func() any { return map[string]any{name: get()} })
+}
+
+// whole serves what the source gives, as it is.
+func (s *Server) whole(name string, get func() any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if get == nil {
 			absent(w, name)
@@ -51,7 +59,7 @@ func (s *Server) list(name string, get func() any) http.HandlerFunc {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		respond(w, http.StatusOK, map[string]any{name: get()})
+		respond(w, http.StatusOK, get())
 	}
 }
 
@@ -67,19 +75,6 @@ func (s *Server) topic(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, http.StatusOK, t)
-}
-
-// groups answers with the list as the source makes it, {"groups": [...], "partial": false}.
-func (s *Server) groups(w http.ResponseWriter, r *http.Request) {
-	if s.opts.Source.Groups == nil {
-		absent(w, "groups")
-		return
-	}
-	if _, err := query(r); err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	respond(w, http.StatusOK, s.opts.Source.Groups())
 }
 
 // group answers with one group. Its name may hold slashes.

@@ -21,7 +21,7 @@ const generated = "<!-- Generated from the declarations by `make docs`; do not e
 // TestReferencePagesAreFresh compares docs/reference with what the declarations
 // say. (config.md is made in configs.)
 func TestReferencePagesAreFresh(t *testing.T) {
-	for name, text := range map[string]string{"metrics.md": metricsPage(t), "rules.md": rulesPage(), "apis.md": apisPage()} {
+	for name, text := range map[string]string{"metrics.md": metricsPage(t), "rules.md": rulesPage(), "apis.md": apisPage(), "http.md": httpPage(t)} {
 		path := filepath.Join(root, "docs/reference", name)
 		if *update {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
