@@ -83,7 +83,7 @@ func (s *session) noteConsumer(ev *rules.ConsumerHeartbeat) {
 		default:
 			s.srv.members.Assigned(ev.Client, m, ev.Assigned, !ev.Unreadable)
 		}
-		s.speaksFor(m)
+		s.profile.speaksFor(m)
 	}
 }
 

@@ -51,6 +51,7 @@ func onFetch(s *session, rq *request) error {
 		return s.forward(rq, ex)
 	}
 	ex.state = reads
+	s.profile.fetched(&req, reads.Partitions())
 	if counted {
 		ex.asked = askedOfFetch(&req, reads.Partitions())
 	}

@@ -103,7 +103,7 @@ func (s *session) joined(ex *exchange, m rules.Membership, got *kmsg.JoinGroupRe
 		ev.Members = append(ev.Members, rules.GroupMember{MemberID: got.Members[i].MemberID, InstanceID: text(got.Members[i].InstanceID)})
 	}
 	if got.ErrorCode == 0 {
-		s.speaksFor(ev.Membership)
+		s.profile.speaksFor(ev.Membership)
 	}
 	s.emit(ev)
 }
@@ -117,7 +117,7 @@ func onSynced(s *session, ex *exchange, asked *kmsg.SyncGroupRequest, got *kmsg.
 		list, whole, ok := messages.ParseAssignment(got.MemberAssignment)
 		ev.Assigned, ev.Readable = partitionsOf(list), ok && whole
 		s.srv.members.Assigned(ev.Client, ev.Membership, ev.Assigned, ev.Readable)
-		s.speaksFor(ev.Membership)
+		s.profile.speaksFor(ev.Membership)
 	}
 	s.emit(ev)
 }
@@ -156,25 +156,12 @@ const leaveSeveral = 3
 // consumers are in one.
 const maxSpeaksFor = 16
 
-// speaksFor notes that the client on this connection is a member of a group.
-func (s *session) speaksFor(m rules.Membership) {
-	for i := range s.memberships {
-		if s.memberships[i].Group == m.Group {
-			s.memberships[i] = m
-			return
-		}
-	}
-	if len(s.memberships) < maxSpeaksFor {
-		s.memberships = append(s.memberships, m)
-	}
-}
-
 // membersGone tells the groups of a session that has ended that a member is no
 // longer heard, or that one which had left, perhaps over another connection, is
 // closed. Both loops have ended.
 func (s *session) membersGone(cause error) {
 	now := s.srv.now()
-	for _, m := range s.memberships {
+	for _, m := range s.profile.groups {
 		s.emit(rules.MemberGone{
 			At: now, Client: s.identity.Load(), Membership: m, ByClient: reasonOf(cause) == ReasonClientGone,
 			Left: !s.srv.members.Knows(m.Group, m.MemberID),

@@ -42,6 +42,7 @@ func onProduce(s *session, rq *request) error {
 		if err != nil {
 			return err
 		}
+		s.profile.acks(acks, s.in.readAt)
 		return s.forwardProduce(rq, acks, s.exchange(rq, onProduceAnswer))
 	}
 	body, err := s.body(rq)
@@ -53,6 +54,7 @@ func onProduce(s *session, rq *request) error {
 		return s.undecodableProduce(rq, err)
 	}
 	id := s.identity.Load()
+	s.profile.produced(&req, s.in.readAt)
 	s.noteTransactional(&req)
 	s.awaitTopics(id, &req)
 	verdict := s.gate.Produce(id, &req, s.in.readAt)

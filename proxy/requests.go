@@ -112,6 +112,9 @@ func (s *session) admit(rq *request) error {
 // recognise keeps count and notices a client id that is new on this connection.
 func (s *session) recognise(rq *request) {
 	s.requests.Add(1)
+	if rq.API != nil { // else anything at all
+		s.profile.used(rq.Key, rq.Version)
+	}
 	if !s.auth.serving() {
 		s.leftSASL(rq.Key)
 	}

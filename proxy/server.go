@@ -1,14 +1,12 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,47 +339,6 @@ func (s *Server) changed() {
 	case s.dirty <- struct{}{}:
 	default:
 	}
-}
-
-// ClientInfo is one open connection.
-type ClientInfo struct {
-	ConnectionID    uint64    `json:"connection_id"`
-	Listener        string    `json:"listener"`
-	NodeID          int32     `json:"node_id"` // -1 on the bootstrap address
-	Remote          string    `json:"remote"`
-	Broker          string    `json:"broker,omitempty"`
-	ClientID        string    `json:"client_id,omitempty"`
-	Principal       string    `json:"principal,omitempty"`
-	SoftwareName    string    `json:"software_name,omitempty"`
-	SoftwareVersion string    `json:"software_version,omitempty"`
-	TLSSubject      string    `json:"tls_subject,omitempty"`
-	Opened          time.Time `json:"opened"`
-	Requests        int64     `json:"requests"`
-	InFlight        int       `json:"in_flight"`
-}
-
-// Clients returns the open connections, oldest first.
-func (s *Server) Clients() []ClientInfo {
-	s.mu.Lock()
-	sessions := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
-	s.mu.Unlock()
-	slices.SortFunc(sessions, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
-	list := make([]ClientInfo, len(sessions))
-	for i, sess := range sessions {
-		id := sess.identity.Load()
-		sess.mu.Lock()
-		broker := sess.brokerAddress
-		sess.mu.Unlock()
-		list[i] = ClientInfo{
-			ConnectionID: sess.id, Listener: sess.listener.name, NodeID: sess.node, Remote: sess.remote.String(), Broker: broker,
-			ClientID: id.ClientID, Principal: id.Principal, SoftwareName: id.SoftwareName, SoftwareVersion: id.SoftwareVersion,
-			TLSSubject: id.TLSSubject, Opened: sess.opened, Requests: sess.requests.Load(), InFlight: sess.inflight.depth(),
-		}
-	}
-	return list
 }
 
 // BrokerView is one broker with the addresses that clients are given for it.

@@ -62,9 +62,7 @@ type session struct {
 	response answer
 	answered int       // exchanges whose answers stand in the window, not yet written
 	fetching *fetching // nil until there are Fetch answers to be more than relayed
-	// that the client speaks for on this connection; at most maxSpeaksFor
-	memberships []rules.Membership
-	uses        uses // see uses.go
+	uses     uses      // see uses.go
 
 	transactional atomic.Pointer[transactional] // whose transactions the client writes; nil: none, or nobody wants to know
 
@@ -74,6 +72,7 @@ type session struct {
 	side     sideRequests   // see lookup_inband.go
 	identity atomic.Pointer[rules.Identity]
 	requests atomic.Int64
+	profile  profile // see profile.go
 
 	recording *record.Tap // set by open; nil while nobody records
 

@@ -22,7 +22,7 @@ func Endpoints() []Endpoint {
 		{"GET", "/readyz", "each readiness check; 503 when one fails"},
 		{"GET", "/api/v1/findings", "what was found, newest first: ?rule= severity= (at least) topic= group= client_id= since= limit="},
 		{"GET", "/api/v1/findings/stream", "findings as they come, server-sent events; same filters"},
-		{"GET", "/api/v1/clients", "client connections"},
+		{"GET", "/api/v1/clients", "client connections: who, which versions of which APIs, settings as they show, what is found about them"},
 		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},
 		{"GET", "/api/v1/topics", "topics known, with what their traffic looks like; /api/v1/topics/NAME for one, with its partitions"},
 		{"GET", "/api/v1/groups", "consumer groups in short; /api/v1/groups/NAME for all that is known of one"},
