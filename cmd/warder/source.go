@@ -15,7 +15,7 @@ func (w *instance) source(cfg *configs.Config) admin.Source {
 		Info:     func() admin.Info { return w.info(cfg) },
 		Ready:    w.ready,
 		Findings: w.engine.Findings(),
-		Clients:  func() any { return w.proxy.Clients() },
+		Clients:  func() any { return w.clients(time.Now()) },
 		Brokers:  func() any { return w.proxy.Brokers() },
 		Topics:   func() any { return w.topicList(time.Now()) },
 		Topic:    func(name string) (any, bool) { return w.topic(name, time.Now()) },

@@ -20,7 +20,7 @@ import (
 var answers = []struct{ path, list, pkg, name, like, as string }{
 	{"/readyz", "", "proxy/admin", "readiness", "", ""},
 	{"/api/v1/findings", "findings[].", "rules", "Finding", "", ""},
-	{"/api/v1/clients", "clients[].", "proxy", "ClientInfo", "", ""},
+	{"/api/v1/clients", "clients[].", "cmd/warder", "clientLine", "", ""},
 	{"/api/v1/brokers", "brokers[].", "proxy", "BrokerView", "", ""},
 	{"/api/v1/topics", "", "rules/state", "TopicList", "", ""},
 	{"/api/v1/topics/NAME", "", "rules/state", "TopicView", "TopicLine", "a topic of /api/v1/topics"},
