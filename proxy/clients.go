@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -24,15 +25,25 @@ type ClientInfo struct {
 	Profile
 }
 
-// Clients returns the open connections, oldest first.
-func (s *Server) Clients() []ClientInfo {
+// Connections is the number of open connections.
+func (s *Server) Connections() int {
 	s.mu.Lock()
-	sessions := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// open returns the sessions of the open connections, oldest first.
+func (s *Server) open() []*session {
+	s.mu.Lock()
+	sessions := slices.Collect(maps.Values(s.sessions))
 	s.mu.Unlock()
 	slices.SortFunc(sessions, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	return sessions
+}
+
+// Clients returns the open connections, oldest first.
+func (s *Server) Clients() []ClientInfo {
+	sessions := s.open()
 	list := make([]ClientInfo, len(sessions))
 	for i, sess := range sessions {
 		list[i] = sess.info()

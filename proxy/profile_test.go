@@ -85,7 +85,8 @@ func TestConnectionsShowSettings(t *testing.T) {
 func TestVersionsOfAConnection(t *testing.T) {
 	r := newRig(t, nil)
 	r.rules("off")
-	r.broker.Script(fakebroker.Expect(protocol.Produce), fakebroker.Expect(protocol.Produce), fakebroker.Expect(protocol.Produce), fakebroker.ExpectEnd())
+	seen := make(chan struct{})
+	r.broker.Script(fakebroker.Expect(protocol.Produce), fakebroker.Expect(protocol.Produce), fakebroker.Expect(protocol.Produce), fakebroker.Wait(seen))
 	c := r.dial()
 	for _, version := range []int16{8, 11, 9} {
 		c.Send(produce(version, 1, "orders", []string{"v"}))
@@ -95,7 +96,7 @@ func TestVersionsOfAConnection(t *testing.T) {
 	if diff := cmp.Diff(want, info.Profile); diff != "" {
 		t.Errorf("where no rule looks only acks are known: %s", diff)
 	}
-	c.Conn().Close()
+	close(seen) // the broker goes away
 }
 
 // A hostile client cannot make a connection expensive.

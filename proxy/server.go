@@ -341,27 +341,6 @@ func (s *Server) changed() {
 	}
 }
 
-// BrokerView is one broker with the addresses that clients are given for it.
-type BrokerView struct {
-	BrokerInfo
-	Advertised map[string]string `json:"advertised"` // listener name to host:port
-}
-
-// Brokers returns the brokers that traffic or a probe has named.
-func (s *Server) Brokers() []BrokerView {
-	brokers := s.topology.all()
-	list := make([]BrokerView, len(brokers))
-	for i, b := range brokers {
-		list[i] = BrokerView{BrokerInfo: b, Advertised: make(map[string]string)}
-		for _, l := range s.listeners {
-			if host, port, ok := l.advertised(b.NodeID); ok {
-				list[i].Advertised[l.name] = net.JoinHostPort(host, fmt.Sprint(port))
-			}
-		}
-	}
-	return list
-}
-
 // portRange prints a port pool for the log.
 type portRange struct{ configs.PortRange }
 

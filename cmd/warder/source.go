@@ -12,15 +12,16 @@ import (
 // source is what the admin interface shows.
 func (w *instance) source(cfg *configs.Config) admin.Source {
 	return admin.Source{
-		Info:     func() admin.Info { return w.info(cfg) },
-		Ready:    w.ready,
-		Findings: w.engine.Findings(),
-		Clients:  func() any { return w.clients(time.Now()) },
-		Brokers:  func() any { return w.proxy.Brokers() },
-		Topics:   func() any { return w.topicList(time.Now()) },
-		Topic:    func(name string) (any, bool) { return w.topic(name, time.Now()) },
-		Groups:   func() any { return w.groups(time.Now()) },
-		Group:    func(name string) (any, bool, error) { return w.group(name, time.Now()) },
+		Info:      func() admin.Info { return w.info(cfg) },
+		Ready:     w.ready,
+		Findings:  w.engine.Findings(),
+		Clients:   func() any { return w.clients(time.Now()) },
+		Brokers:   func() any { return w.proxy.Brokers() },
+		Listeners: func() any { return w.proxy.Listeners() },
+		Topics:    func() any { return w.topicList(time.Now()) },
+		Topic:     func(name string) (any, bool) { return w.topic(name, time.Now()) },
+		Groups:    func() any { return w.groups(time.Now()) },
+		Group:     func(name string) (any, bool, error) { return w.group(name, time.Now()) },
 		Config: func() any {
 			c, _, _ := w.live.get()
 			return c.Effective()
@@ -34,7 +35,7 @@ func (w *instance) info(cfg *configs.Config) admin.Info {
 	return admin.Info{
 		Version: thisVersion().Version, Cluster: cfg.Upstream.Name, ClusterID: w.proxy.ClusterID(), Started: w.started,
 		Configuration: live.Path, LoadedAt: at,
-		Connections: len(w.proxy.Clients()), Brokers: len(w.proxy.Brokers()), Topics: w.topics.Len(),
+		Connections: w.proxy.Connections(), Brokers: len(w.proxy.Brokers()), Topics: w.topics.Len(),
 	}
 }
 

@@ -109,12 +109,13 @@ func ring(found ...rules.Finding) *sink.Ring {
 
 func source() admin.Source {
 	return admin.Source{
-		Info:     func() admin.Info { return admin.Info{Version: "1.2.3", Cluster: "prod", Started: noon.Add(-time.Hour)} },
-		Ready:    func() []admin.Check { return []admin.Check{{Name: "listeners", Status: admin.StatusOK}} },
-		Findings: ring(tombstone()),
-		Clients:  func() any { return []map[string]any{{"client_id": "profile-svc"}} },
-		Brokers:  func() any { return []any{} },
-		Topics:   func() any { return state.TopicList{Topics: []state.TopicLine{}} },
+		Info:      func() admin.Info { return admin.Info{Version: "1.2.3", Cluster: "prod", Started: noon.Add(-time.Hour)} },
+		Ready:     func() []admin.Check { return []admin.Check{{Name: "listeners", Status: admin.StatusOK}} },
+		Findings:  ring(tombstone()),
+		Clients:   func() any { return []map[string]any{{"client_id": "profile-svc"}} },
+		Brokers:   func() any { return []any{} },
+		Listeners: func() any { return []any{} },
+		Topics:    func() any { return state.TopicList{Topics: []state.TopicLine{}} },
 		Topic: func(name string) (any, bool) {
 			return map[string]string{"name": name}, name == "users"
 		},
@@ -139,6 +140,7 @@ func TestPathsAnswerJSON(t *testing.T) {
 		"/readyz":                       `{"status":"ok","checks":[{"name":"listeners","status":"ok"}]}`,
 		"/api/v1/clients":               `{"clients":[{"client_id":"profile-svc"}]}`,
 		"/api/v1/brokers":               `{"brokers":[]}`,
+		"/api/v1/listeners":             `{"listeners":[]}`,
 		"/api/v1/topics":                `{"topics":[]}`,
 		"/api/v1/topics/users":          `{"name":"users"}`,
 		"/api/v1/config":                `{"upstream":{"name":"prod"}}`,
@@ -245,7 +247,7 @@ func TestRefusedReloadKeepsItsReason(t *testing.T) {
 
 func TestAbsentSourcesAnswerWithASentence(t *testing.T) {
 	base := serve(t, admin.Options{})
-	for _, p := range []string{"findings", "findings/stream", "clients", "brokers", "topics", "topics/x", "groups", "groups/x", "config", "tap"} {
+	for _, p := range []string{"findings", "findings/stream", "clients", "brokers", "listeners", "topics", "topics/x", "groups", "groups/x", "config", "tap"} {
 		if a := get(t, base+"/api/v1/"+p); a.status != 404 || !strings.Contains(a.body, "there is no ") {
 			t.Errorf("%s: %d %s", p, a.status, a.body)
 		}

@@ -23,7 +23,8 @@ func Endpoints() []Endpoint {
 		{"GET", "/api/v1/findings", "what was found, newest first: ?rule= severity= (at least) topic= group= client_id= since= limit="},
 		{"GET", "/api/v1/findings/stream", "findings as they come, server-sent events; same filters"},
 		{"GET", "/api/v1/clients", "client connections: who, which versions of which APIs, settings as they show, what is found about them"},
-		{"GET", "/api/v1/brokers", "brokers and the addresses that clients are given"},
+		{"GET", "/api/v1/brokers", "brokers, the addresses that clients are given, and connections"},
+		{"GET", "/api/v1/listeners", "listeners: where clients connect, what they may use, and how much of it they do"},
 		{"GET", "/api/v1/topics", "topics known, with what their traffic looks like; /api/v1/topics/NAME for one, with its partitions"},
 		{"GET", "/api/v1/groups", "consumer groups in short; /api/v1/groups/NAME for all that is known of one"},
 		{"GET", "/api/v1/config", "effective configuration without secrets"},
@@ -43,6 +44,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/findings/stream", s.findingsStream)
 	mux.HandleFunc("GET /api/v1/clients", s.list("clients", src.Clients))
 	mux.HandleFunc("GET /api/v1/brokers", s.list("brokers", src.Brokers))
+	mux.HandleFunc("GET /api/v1/listeners", s.list("listeners", src.Listeners))
 	mux.HandleFunc("GET /api/v1/topics", s.whole("topics", src.Topics))
 	mux.HandleFunc("GET /api/v1/topics/{name}", s.topic)
 	mux.HandleFunc("GET /api/v1/groups", s.whole("groups", src.Groups))

@@ -14,11 +14,12 @@ type Source struct {
 	Info  func() Info
 	Ready func() []Check
 	// Findings keeps what was found and streams what comes; nil answers 404 as well.
-	Findings *sink.Ring
-	Clients  func() any                    // list: one object per client connection
-	Brokers  func() any                    // list: one object per broker
-	Topics   func() any                    // the list of topics, with what nobody can tell of any
-	Topic    func(name string) (any, bool) // the object of one topic; false when it is not known
+	Findings  *sink.Ring
+	Clients   func() any                    // list: one object per client connection
+	Brokers   func() any                    // list: one object per broker
+	Listeners func() any                    // list: one object per listener
+	Topics    func() any                    // the list of topics, with what nobody can tell of any
+	Topic     func(name string) (any, bool) // the object of one topic; false when it is not known
 	// Groups lists the groups with what is missing from the list; Group gives one,
 	// false when it is not known, an error when that cannot be said now.
 	Groups func() any

@@ -22,6 +22,7 @@ var answers = []struct{ path, list, pkg, name, like, as string }{
 	{"/api/v1/findings", "findings[].", "rules", "Finding", "", ""},
 	{"/api/v1/clients", "clients[].", "cmd/warder", "clientLine", "", ""},
 	{"/api/v1/brokers", "brokers[].", "proxy", "BrokerView", "", ""},
+	{"/api/v1/listeners", "listeners[].", "proxy", "ListenerView", "", ""},
 	{"/api/v1/topics", "", "rules/state", "TopicList", "", ""},
 	{"/api/v1/topics/NAME", "", "rules/state", "TopicView", "TopicLine", "a topic of /api/v1/topics"},
 	{"/api/v1/groups", "", "rules/state", "GroupList", "", ""},
