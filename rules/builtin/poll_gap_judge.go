@@ -40,13 +40,13 @@ func (r *pollGap) gapOf(m *state.Member, g *state.Group, now time.Time) (gap pol
 		return gap // as nearly all, without a look at the library
 	}
 	library := m.Client.Library()
-	if library.PollInterval() && m.RebalanceTimeout > 0 {
-		gap.limit, gap.heard = m.RebalanceTimeout, true
+	if limit := m.PollLimit(); limit > 0 {
+		gap.limit, gap.heard = limit, true
 	}
 	if gap.long <= part(r.WarnAfter, gap.limit) {
 		return gap
 	}
-	if gap.partition, gap.behind = g.Behind(m); gap.behind == 0 || !shows(m, g, gap.limit) {
+	if gap.partition, gap.behind = g.Behind(m); gap.behind == 0 || !g.ShowsPolls(m, gap.limit) {
 		return gap
 	}
 	heartbeat := m.HeartbeatInterval()
@@ -70,33 +70,4 @@ func (r *pollGap) gapOf(m *state.Member, g *state.Group, now time.Time) (gap pol
 // (AbstractCoordinator.shouldSendLeaveGroupRequest).
 func stopped(m *state.Member, limit time.Duration, now time.Time) bool {
 	return m.Alive.Sub(m.Progress) >= part(0.9, limit) && now.Sub(m.Alive) > 2*m.HeartbeatInterval()
-}
-
-// shows says whether a poll of the member would have been seen. Of libraries that
-// fetch ahead only commits show it, so these must have come regularly before, a few
-// times within the limit.
-func shows(m *state.Member, g *state.Group, limit time.Duration) bool {
-	library := m.Client.Library()
-	if !library.FetchesAhead() && m.Fetched.After(m.AssignedAt) {
-		return true
-	}
-	regular := false
-	for _, tp := range m.Assigned {
-		if p := g.Partition(tp); p != nil {
-			commits := p.Commits()
-			if longest, n := longestBetween(commits); n >= 3 && longest <= limit/4 {
-				regular = true
-			}
-		}
-	}
-	return regular
-}
-
-// longestBetween gives the longest time between two commits, and how many there
-// are.
-func longestBetween(commits []state.Commit) (longest time.Duration, n int) {
-	for i := 1; i < len(commits); i++ {
-		longest = max(longest, commits[i].At.Sub(commits[i-1].At))
-	}
-	return longest, len(commits)
 }

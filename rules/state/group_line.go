@@ -27,6 +27,11 @@ type GroupLine struct {
 	// Worst is the partition that is most records behind, left out when the
 	// group is behind nowhere.
 	Worst *WorstPartition `json:"worst,omitempty"`
+	// Stuck is the partition that has stood still for longest although there is
+	// something to read, left out when none has.
+	Stuck *StuckPartition `json:"stuck,omitempty"`
+	// Unwell is how many members are neither ok nor joining, see MemberView.
+	Unwell int `json:"unwell_members,omitempty"`
 	// LastRebalance that is remembered.
 	LastRebalance *RebalanceView `json:"last_rebalance,omitempty"`
 	Partial       bool           `json:"partial"`
@@ -41,20 +46,30 @@ type WorstPartition struct {
 	TimeLag   *int64 `json:"lag_ms,omitempty"`
 }
 
+// StuckPartition is the partition of a GroupLine that has stood still for longest.
+type StuckPartition struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Stuck     int64  `json:"stuck_ms"`
+}
+
 // Line says in short how the group is.
 func (g *Group) Line(now time.Time) GroupLine {
 	l := GroupLine{
 		ID: g.ID, Protocol: g.Protocol.String(), Members: g.Members(), Elsewhere: g.Elsewhere, Partitions: g.Partitions(),
 		Partial: g.Partial(), Learning: g.Learning(now),
 	}
-	var worst *GroupPartition
-	most := int64(0)
+	var worst, stuck *GroupPartition
+	most, longest := int64(0), time.Duration(0)
 	g.EachPartition(func(p *GroupPartition) {
 		lag, ok := p.Lag()
 		if !ok || lag == 0 {
 			return
 		}
 		l.Lag += lag
+		if stands := p.Stuck(now); stands > longest {
+			stuck, longest = p, stands
+		}
 		if worst == nil || lag > most || lag == most && compareTopicPartition(p.TopicPartition, worst.TopicPartition) < 0 {
 			worst, most = p, lag
 		}
@@ -65,6 +80,14 @@ func (g *Group) Line(now time.Time) GroupLine {
 			l.Worst.TimeLag = new(max(late, 0).Milliseconds())
 		}
 	}
+	if stuck != nil {
+		l.Stuck = &StuckPartition{stuck.Topic, stuck.Partition, longest.Milliseconds()}
+	}
+	g.EachMember(func(m *Member) {
+		if g.Health(m, now) > HealthJoining {
+			l.Unwell++
+		}
+	})
 	if list := g.Rebalances(); len(list) > 0 {
 		l.LastRebalance = new(list[len(list)-1].view())
 	}

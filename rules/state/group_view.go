@@ -61,10 +61,25 @@ type MemberView struct {
 	InstanceID string     `json:"instance_id,omitempty"`
 	Client     ClientView `json:"client"`
 	Joined     time.Time  `json:"joined"`
+	// Health is ok, joining, not-polling, silent, disconnected or expired: half of a
+	// timeout without a sign is what makes a member not-polling or silent.
+	Health string `json:"health"`
 	// Silent is the time since its last sign of life.
 	Silent int64 `json:"silent_ms"`
 	// SessionTimeout is how long the coordinator lets it be silent.
 	SessionTimeout int64 `json:"session_timeout_ms"`
+	// Heartbeat is its last one, and HeartbeatInterval the usual time between two,
+	// left out until there were some.
+	Heartbeat         time.Time `json:"last_heartbeat,omitzero"`
+	HeartbeatInterval int64     `json:"heartbeat_interval_ms,omitempty"`
+	// Unpolled is the time since its application last showed that it polls; left
+	// out of a member that does not show it. MaxPollInterval is how long its library
+	// lets it, left out where the library has no such limit or warder has not heard
+	// it.
+	Unpolled        *int64 `json:"unpolled_ms,omitempty"`
+	MaxPollInterval int64  `json:"max_poll_interval_ms,omitempty"`
+	// Behind is how many records it has left to read where these are most.
+	Behind int64 `json:"behind,omitempty"`
 	// Assigned partitions; null when the assignment cannot be read.
 	Assigned []TopicPartitionsView `json:"assigned"`
 	// Tasks of a member of a Streams group.
@@ -124,6 +139,12 @@ type PartitionView struct {
 	// ago the next of them was written, as an estimate.
 	Lag     *int64 `json:"lag,omitempty"`
 	TimeLag *int64 `json:"lag_ms,omitempty"`
+	// Status judges the last commits as Burrow does: OK, LEARNING, WARN, REWIND,
+	// STALL or STOP; left out when the lag is not known.
+	Status string `json:"status,omitempty"`
+	// Stuck is for how long there has been something to read and nothing was
+	// committed that goes forward.
+	Stuck int64 `json:"stuck_ms,omitempty"`
 	// Owner is the member id of who it is assigned to. In a share group a
 	// partition has none: members say what is assigned to them.
 	Owner string `json:"owner,omitempty"`
@@ -217,7 +238,7 @@ func (g *Group) View(now time.Time) GroupView {
 	if g.Followed.After(g.Since) {
 		v.Restarted = g.Followed
 	}
-	g.EachMember(func(m *Member) { v.Members = append(v.Members, m.view(now)) })
+	g.EachMember(func(m *Member) { v.Members = append(v.Members, g.memberView(m, now)) })
 	slices.SortFunc(v.Members, func(a, b MemberView) int { return strings.Compare(a.ID, b.ID) })
 	g.EachPartition(func(p *GroupPartition) { v.Partitions = append(v.Partitions, p.view(now)) })
 	slices.SortFunc(v.Partitions, func(a, b PartitionView) int {
@@ -251,11 +272,19 @@ func (g *Group) subscribed() []string {
 	return list
 }
 
-func (m *Member) view(now time.Time) MemberView {
+func (g *Group) memberView(m *Member, now time.Time) MemberView {
 	v := MemberView{
-		ID: m.ID, InstanceID: m.InstanceID, Joined: m.Joined,
+		ID: m.ID, InstanceID: m.InstanceID, Joined: m.Joined, Health: g.Health(m, now).String(),
 		Silent: max(now.Sub(m.Alive), 0).Milliseconds(), SessionTimeout: m.SessionTimeout.Milliseconds(),
+		Heartbeat: m.LastBeat, MaxPollInterval: m.PollLimit().Milliseconds(),
 	}
+	if m.HeartbeatsMeasured() {
+		v.HeartbeatInterval = m.HeartbeatInterval().Milliseconds()
+	}
+	if g.ShowsPolls(m, cmp.Or(m.PollLimit(), defaultPollLimit)) {
+		v.Unpolled = new(max(now.Sub(m.Progress), 0).Milliseconds())
+	}
+	_, v.Behind = g.Behind(m)
 	if c := clientView(m.Client); c != nil {
 		v.Client = *c
 	}
@@ -321,7 +350,7 @@ func (p *GroupPartition) view(now time.Time) PartitionView {
 		v.End = &end
 	}
 	if lag, ok := p.Lag(); ok {
-		v.Lag = &lag
+		v.Lag, v.Status, v.Stuck = &lag, p.Status(now, 0).String(), p.Stuck(now).Milliseconds()
 	}
 	if late, ok := p.TimeLag(now); ok {
 		v.TimeLag = new(max(late, 0).Milliseconds())

@@ -56,8 +56,11 @@ func TestGroupViewIsStableJSON(t *testing.T) {
     "software": "apache-kafka-java"
    },
    "joined": "2026-11-23T17:00:01Z",
+   "health": "expired",
    "silent_ms": 12000,
    "session_timeout_ms": 10000,
+   "unpolled_ms": 1000,
+   "max_poll_interval_ms": 60000,
    "assigned": [
     {
      "topic": "orders",
