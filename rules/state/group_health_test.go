@@ -126,3 +126,26 @@ func TestStuckIsSinceThereIsSomethingToRead(t *testing.T) {
 		t.Errorf("all is read: %v", d)
 	}
 }
+
+// franz-go fetches apart from polls: with nothing to read nothing shows them.
+func TestUnpolledIsLeftOutWhereNothingShowsPolls(t *testing.T) {
+	s := newGroupStory(t)
+	id := *client("m1")
+	id.SoftwareName = "kgo"
+	join := s.membership("m1")
+	s.group.Apply(rules.Joined{At: s.now, Client: &id, Membership: join, Protocol: "range", Leader: "m1"})
+	s.group.Apply(rules.Synced{At: s.now, Client: &id, Membership: join, Readable: true, Assigned: []rules.TopicPartition{orders(0)}})
+	s.wait(time.Second)
+	reads := s.fetched("m1", 0, 100, 0, 0)
+	reads.Client, reads.HighWatermark = &id, 100
+	s.group.Apply(reads)
+	s.wait(time.Second)
+	if m := s.group.View(s.now).Members[0]; m.Unpolled != nil {
+		t.Errorf("with nothing to read: %v", *m.Unpolled)
+	}
+	s.end(0, 200)
+	s.wait(time.Second)
+	if m := s.group.View(s.now).Members[0]; m.Unpolled == nil || m.Behind != 100 {
+		t.Errorf("with 100 records to read: %+v", m)
+	}
+}

@@ -73,7 +73,8 @@ type MemberView struct {
 	Heartbeat         time.Time `json:"last_heartbeat,omitzero"`
 	HeartbeatInterval int64     `json:"heartbeat_interval_ms,omitempty"`
 	// Unpolled is the time since its application last showed that it polls; left
-	// out of a member that does not show it. MaxPollInterval is how long its library
+	// out of a member that does not show it, as most libraries do not while there is
+	// nothing to read. MaxPollInterval is how long its library
 	// lets it, left out where the library has no such limit or warder has not heard
 	// it.
 	Unpolled        *int64 `json:"unpolled_ms,omitempty"`
@@ -281,10 +282,10 @@ func (g *Group) memberView(m *Member, now time.Time) MemberView {
 	if m.HeartbeatsMeasured() {
 		v.HeartbeatInterval = m.HeartbeatInterval().Milliseconds()
 	}
-	if g.ShowsPolls(m, cmp.Or(m.PollLimit(), defaultPollLimit)) {
+	_, v.Behind = g.Behind(m)
+	if m.Client != nil && (v.Behind > 0 || m.Client.Library().FetchesInPoll()) && g.ShowsPolls(m, cmp.Or(m.PollLimit(), defaultPollLimit)) {
 		v.Unpolled = new(max(now.Sub(m.Progress), 0).Milliseconds())
 	}
-	_, v.Behind = g.Behind(m)
 	if c := clientView(m.Client); c != nil {
 		v.Client = *c
 	}

@@ -112,15 +112,18 @@ func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
 	s.ends.Put(p, now)
 }
 
-// Written takes in that records were stored up to an offset: the log ends behind
-// it or later.
-func (l *Logs) Written(p rules.TopicPartition, offset int64, at time.Time) {
+// Written takes in that records were stored from one offset up to another: the log
+// ends behind that or later.
+func (l *Logs) Written(p rules.TopicPartition, first, last int64, at time.Time) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.get(p)
-	if offset+1 > now.HighWatermark {
-		now.HighWatermark, now.At = offset+1, at
+	if now.HighWatermark < 0 {
+		now.marks.note(first, at) // where it ended before
+	}
+	if last+1 > now.HighWatermark {
+		now.HighWatermark, now.At = last+1, at
 		now.marks.note(now.HighWatermark, now.At)
 	}
 	s.ends.Put(p, now)

@@ -108,15 +108,20 @@ func TestGrowthIsThatOfTheLastMinutes(t *testing.T) {
 	if g := growth(time.Second); g != 0 {
 		t.Errorf("what was there before: %v", g)
 	}
+	fresh := rules.TopicPartition{Topic: "orders", Partition: 1}
+	l.Written(fresh, 5000, 5999, epoch)
+	if _, pace, _ := l.Growth(fresh, epoch.Add(20*time.Second)); pace != 50 {
+		t.Errorf("1,000 in the first batch, %v a second", pace)
+	}
 	for i := range 300 { // ten a second, by producers that do not come through here
 		end(1000+int64(i)*10, time.Duration(i)*time.Second)
 	}
 	if g := growth(299 * time.Second); g != 10 {
 		t.Errorf("%v a second, want 10", g)
 	}
-	l.Written(p, 4990, epoch.Add(300*time.Second)) // 1,001 at once
-	end(4960, 300*time.Second)                     // consumers may not read all of it yet
-	l.Written(p, 4999, epoch.Add(300*time.Second))
+	l.Written(p, 3990, 4990, epoch.Add(300*time.Second)) // 1,001 at once
+	end(4960, 300*time.Second)                           // consumers may not read all of it yet
+	l.Written(p, 4991, 4999, epoch.Add(300*time.Second))
 	if g := growth(300 * time.Second); g < 25 || g > 45 {
 		t.Errorf("after a burst: %v", g)
 	}
@@ -141,7 +146,7 @@ func TestViewOfATopicPutsTogetherWhatIsKnown(t *testing.T) {
 	for partition, records := range map[int32]int64{0: 100, 2: 300} {
 		p := rules.TopicPartition{Topic: "orders", Partition: partition}
 		logs.Learn(p, state.LogEnds{HighWatermark: 50, LastStableOffset: -1, LogStartOffset: 7, At: epoch, StartAt: epoch})
-		logs.Written(p, 50+records-1, now)
+		logs.Written(p, 50, 50+records-1, now)
 	}
 	traffic.Of("orders").Add(epoch, 400, 8000)
 	v := state.NewTopicView(orders, logs, traffic, told, now)
