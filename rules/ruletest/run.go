@@ -194,7 +194,7 @@ func (s *stage) start() {
 // configure makes a section of the archive the live configuration.
 func (s *stage) configure(name string) {
 	s.t.Helper()
-	text := "upstream: {bootstrap: [\"kafka:9092\"]}\n" + section(s.archive, name)
+	text := "upstream: {bootstrap: [\"kafka:9092\"]}\nrecord: {}\n" + section(s.archive, name)
 	c, err := configs.Parse(name, []byte(text), nil, configs.Overrides{Now: func() time.Time { return s.now }})
 	if err != nil {
 		s.t.Fatal(err)
