@@ -26,6 +26,7 @@ func (a *app) pastFlags(c *cobra.Command) *pastFlags {
 	f.config.otherwise([]configs.Flag{
 		{Name: c.Name(), Path: "upstream.bootstrap", Value: "127.0.0.1:9092"},
 		{Name: c.Name(), Path: "log.level", Value: "error"},
+		{Name: c.Name(), Path: "record.mode", Value: "flagged"}, // nothing is recorded, and rules may be on record
 	})
 	outputFlag(c, &f.format)
 	c.Flags().StringVar(&f.rules, "rules", "", "take rules and suppressions from this file, which may hold nothing else")
