@@ -85,7 +85,7 @@ func (a *app) load(f *configFlags) (*configs.Config, error) {
 		}
 	}
 	for _, s := range switches {
-		if f.flags.Changed(s.flag) {
+		if on, _ := f.flags.GetBool(s.flag); on {
 			over.Flags = append(over.Flags, configs.Flag{Name: "flag --" + s.flag, Path: s.path, Value: s.value})
 		}
 	}

@@ -31,7 +31,7 @@ func (a *app) command() *cobra.Command {
 		return usageError("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		a.runCommand(), a.demoCommand(), a.execCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(), a.replayCommand(),
+		a.runCommand(), a.demoCommand(), a.execCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(), a.recordCommand(), a.replayCommand(),
 		a.findingsCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	return root
