@@ -13,10 +13,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"warder/configs"
+	"warder/protocol"
 	"warder/proxy/embedded"
 	"warder/record"
 	"warder/record/scrub"
@@ -213,6 +218,60 @@ func TestRecordingIsFoundAgain(t *testing.T) {
 	report := p.play(entriesOf(t, dir))
 	again := found(p.engine)
 	if len(live) == 0 || fmt.Sprint(live) != fmt.Sprint(again) || report.IgnoredBytes != 0 || len(report.Ended) != 0 {
+		t.Errorf("live %v, played %v, %+v", live, again, report)
+	}
+}
+
+// Who logged in is told beside the bytes, which say no more of passwords; a session
+// that is played goes on behind the login as it did live.
+func TestRecordingOfLogins(t *testing.T) {
+	const password = "correct-horse"
+	cluster, err := embedded.Start(t.Context(), embedded.Options{
+		Topics: []embedded.Topic{{Name: "orders", Partitions: 1}},
+		Kfake:  []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "alice", password), kfake.Superuser("SCRAM-SHA-256", "bob", password)},
+		Client: []kgo.Opt{kgo.SASL(plain.Auth{User: "alice", Pass: password}.AsMechanism())},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	r, recorder, dir := startRecorded(t, nil, cluster.ListenAddrs()[0], scrub.Full, blocking)
+	for _, mechanism := range []sasl.Mechanism{plain.Auth{User: "alice", Pass: password}.AsMechanism(), scram.Auth{User: "bob", Pass: password}.AsSha256Mechanism()} {
+		client, err := kgo.NewClient(kgo.SeedBrokers(r.addr()), kgo.SASL(mechanism), kgo.ClientID(mechanism.Name()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DefaultProduceTopic("orders"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := strings.Repeat("x", protocol.MaxUnauthenticatedFrame+1)
+		if err := client.ProduceSync(t.Context(), kgo.StringRecord(large)).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if client.ProduceSync(t.Context(), kgo.StringRecord("forbidden")).FirstErr() == nil {
+			t.Error("not refused")
+		}
+		client.Close()
+	}
+	eventually(t, "the end of the sessions", func() bool { return len(r.Clients()) == 0 })
+	r.drain()
+	if err := r.engine.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.stopRecording(recorder)
+	entries, principals := entriesOf(t, dir), map[string]bool{}
+	for _, e := range entries {
+		if e.Kind == record.Identified {
+			principals[e.Identity.Principal] = true
+		}
+		if bytes.Contains(e.Data, []byte("horse")) {
+			t.Error("the password is recorded")
+		}
+	}
+	if !principals["User:alice"] || !principals["User:bob"] {
+		t.Errorf("principals: %v", principals)
+	}
+	p := newPlayRig(t, []rules.Spec{forbidden}, blocking)
+	report := p.play(entries)
+	live, again := found(r.engine), found(p.engine)
+	if len(live) != 1 || fmt.Sprint(live) != fmt.Sprint(again) || len(report.Ended) != 0 {
 		t.Errorf("live %v, played %v, %+v", live, again, report)
 	}
 }

@@ -1,6 +1,8 @@
 package scrub
 
 import (
+	"bytes"
+
 	"warder/protocol"
 	"warder/protocol/wire"
 )
@@ -43,13 +45,14 @@ func saslRequest(version int16, body []byte) bool {
 	return r.Err() == nil
 }
 
-// saslAnswer is saslRequest for the answer, whose error stays.
+// saslAnswer is saslRequest for the answer. Its error stays, and so does the mark by
+// which who follows SCRAM knows the last answer (RFC 5802), but not what it proves.
 func saslAnswer(version int16, body []byte) bool {
 	r := wire.NewReader(body)
 	r.Int16()
 	r.FlexNullableString(version >= 2)
 	token, _ := r.FlexNullableBytes(version >= 2)
-	clear(token)
+	clear(bytes.TrimPrefix(token, []byte("v=")))
 	return r.Err() == nil
 }
 
