@@ -31,8 +31,8 @@ func (r Rules) For(id string) RuleConfig {
 
 // RuleConfig is what every rule understands; a rule's own knobs are in Params.
 type RuleConfig struct {
-	// `off`; `alert` reports; `record` reports and keeps the exchange; `block` also refuses it,
-	// where the rule can.
+	// `off`; `alert` reports; `record` reports and keeps what led to it and follows in the
+	// recording; `block` also refuses it, where the rule can.
 	Action string `yaml:"action" enum:"off,alert,record,block"`
 	// Topics the rule looks at; empty: all.
 	Topics []Pattern `yaml:"topics"`
