@@ -33,7 +33,7 @@ func (g *rig) work() { g.work1(g.queue.take(nil)) }
 
 func (g *rig) work1(items []item) {
 	for i := range items {
-		g.handle(&items[i])
+		g.guard(&items[i])
 		items[i].release()
 	}
 	g.turn()
@@ -211,6 +211,28 @@ func TestAnswerToNothing(t *testing.T) {
 	}
 }
 
+// fragile is a Counts with a defect.
+type fragile struct{ counted }
+
+func (*fragile) Blanked(int) { panic("a defect") }
+
+func TestDefectEndsOneConnection(t *testing.T) {
+	g := stalled(t)
+	g.Recorder.counts = &fragile{}
+	bad, good := g.conn(1), g.conn(2)
+	req, resp := metadata("orders")
+	for range 2 {
+		bad.send([]byte{0, 0, 0, 12, 0x7f, 0xff, 0, 0, 0, 0, 0, 7, 0, 0, 1, 2}, 100)
+		good.ask(req, resp, 10)
+	}
+	g.work()
+	g.Recorder.end()
+	got := read(t, g.dir)
+	if got.kinds(1) != "OLC" || got.kinds(2) != "ORARAC" || !strings.Contains(g.log.String(), "a defect") {
+		t.Errorf("%s, %s, log: %s", got.kinds(1), got.kinds(2), g.log)
+	}
+}
+
 // A disk that cannot be written costs what it would have held, is told of once and
 // tried again.
 func TestDiskThatCannotBeWritten(t *testing.T) {
@@ -316,10 +338,13 @@ func TestNewsOfTopicsAreNotLost(t *testing.T) {
 		Dir: g.dir, MaxSize: 1 << 30, All: true, Counts: g.counts, Log: zerolog.New(g.log), Now: g.clock.now,
 		Topics: func(f func(rules.Topic)) []rules.Topic { heard = f; return topics },
 	})
-	for i := range 200_000 {
+	for i := range 40_000 {
 		topic := rules.Topic{Name: fmt.Sprint("topic-", i), Partitions: 1}
 		topics = append(topics, topic)
 		heard(topic)
+	}
+	if !g.unheard.Load() {
+		t.Fatal("the queue had room for all of them")
 	}
 	g.clock.pass(2 * blockAge)
 	g.work()

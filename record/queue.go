@@ -11,11 +11,12 @@ import (
 // 200 MB/s it is the traffic of 80 ms; what does not fit is dropped, never waited for.
 const maxQueued = 16 << 20
 
-// itemCost is what an item takes besides its data; smallest is what a pooled buffer of
-// data takes at least.
+// itemCost is what an item takes besides its data, entryCost an entry with what it
+// points to; smallest is what a pooled buffer of data takes at least.
 const (
-	itemCost = 128
-	smallest = 4 << 10
+	itemCost  = 128
+	entryCost = 512
+	smallest  = 4 << 10
 )
 
 // item is something that happened, on its way to the recorder.
@@ -30,8 +31,11 @@ type item struct {
 }
 
 func (it *item) cost() int {
-	if it.frame != nil {
+	switch {
+	case it.frame != nil:
 		return itemCost + max(len(it.data), smallest)
+	case it.entry != nil:
+		return itemCost + entryCost
 	}
 	return itemCost + len(it.data)
 }

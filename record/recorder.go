@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -166,7 +167,7 @@ func (r *Recorder) run() {
 		}
 		items = r.queue.take(items)
 		for i := range items {
-			r.handle(&items[i])
+			r.guard(&items[i])
 			items[i].release()
 		}
 		clear(items)
@@ -176,6 +177,20 @@ func (r *Recorder) run() {
 			return
 		}
 	}
+}
+
+// guard takes one item. A panic, which is a defect, ends the recording of one
+// connection and nothing else.
+func (r *Recorder) guard(it *item) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("defect in warder: a connection is recorded no further, please report it")
+			if it.tap != nil {
+				r.giveUp(it.tap)
+			}
+		}
+	}()
+	r.handle(it)
 }
 
 // handle takes one item.
