@@ -131,15 +131,7 @@ func TestLargeFrames(t *testing.T) {
 		req, resp := metadata(strings.Repeat("n", size))
 		c.ask(req, resp, 50_000)
 		g.taken()
-		produce := kmsg.NewPtrProduceRequest()
-		produce.Version, produce.Acks = 9, -1
-		partition := kmsg.NewProduceRequestTopicPartition()
-		partition.Records = bytes.Repeat([]byte("secret"), size/6)
-		topic := kmsg.NewProduceRequestTopic()
-		topic.Topic, topic.Partitions = "orders", append(topic.Partitions, partition)
-		produce.Topics = append(produce.Topics, topic)
-		produced := kmsg.NewPtrProduceResponse()
-		produced.Version = 9
+		produce, produced := producing(bytes.Repeat([]byte("secret"), size/6))
 		c.ask(produce, produced, 70_000)
 		g.taken()
 		after, afterAnswer := metadata("after")
@@ -179,8 +171,8 @@ func TestFrameThatBreaksOffIsFilledUp(t *testing.T) {
 func TestAcksZeroIsNotWaitedFor(t *testing.T) {
 	g := newRig(t, nil)
 	c := g.conn(1)
-	produce := kmsg.NewPtrProduceRequest()
-	produce.Version, produce.Acks = 9, 0
+	produce, _ := producing(nil)
+	produce.Acks = 0
 	for range 3 {
 		c.ask(produce, nil, 10)
 	}
@@ -281,20 +273,12 @@ func TestPasswordsAreNotInTheFile(t *testing.T) {
 				c.ask(auth, authed, piece)
 			}
 		}
-		produce := kmsg.NewPtrProduceRequest()
-		produce.Version, produce.Acks = 9, -1
 		b := records.NewBuilder(records.Zstd)
 		batch, err := b.Add([]byte("key"), []byte("value-of-a-record")).AppendBatch(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		partition := kmsg.NewProduceRequestTopicPartition()
-		partition.Records = batch
-		topic := kmsg.NewProduceRequestTopic()
-		topic.Topic, topic.Partitions = "orders", append(topic.Partitions, partition)
-		produce.Topics = append(produce.Topics, topic)
-		produced := kmsg.NewPtrProduceResponse()
-		produced.Version = 9
+		produce, produced := producing(batch)
 		c.ask(produce, produced, 33)
 		g.end()
 		text := decompressed(t, segments(t, g.dir)[0])

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"warder/protocol/records"
 	"warder/record/scrub"
@@ -15,8 +14,6 @@ import (
 // BenchmarkRecord is what recording costs for each Produce request of 100 records with
 // values of 100 bytes: put is the session's share, work the recorder's.
 func BenchmarkRecord(b *testing.B) {
-	produce := kmsg.NewPtrProduceRequest()
-	produce.Version, produce.Acks = 9, -1
 	builder := records.NewBuilder(records.LZ4)
 	for i := range 100 {
 		builder.Add(fmt.Appendf(nil, "key-%d", i), fmt.Appendf(nil, "%0100d", i*7919))
@@ -25,16 +22,12 @@ func BenchmarkRecord(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	partition := kmsg.NewProduceRequestTopicPartition()
-	partition.Records = batch
-	topic := kmsg.NewProduceRequestTopic()
-	topic.Topic, topic.Partitions = "orders", append(topic.Partitions, partition)
-	produce.Topics = append(produce.Topics, topic)
+	produce, produced := producing(batch)
 	for _, payload := range []scrub.Payload{scrub.None, scrub.Keys, scrub.Full} {
 		g := &rig{dir: b.TempDir(), counts: &counted{}, clock: &clock{at: epoch}, log: &bytes.Buffer{}}
 		g.Recorder = newRecorder(Options{Dir: g.dir, Payload: payload, MaxSize: 64 << 20, All: true, Counts: g.counts, Log: zerolog.New(g.log), Now: g.clock.now})
 		c := g.conn(1)
-		raw, answer := c.request(produce), c.answer(kmsg.NewPtrProduceResponse())
+		raw, answer := c.request(produce), c.answer(produced)
 		name := payload.String()
 		b.Run("put/"+name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))

@@ -191,6 +191,18 @@ func metadata(topics ...string) (*kmsg.MetadataRequest, *kmsg.MetadataResponse) 
 	return req, resp
 }
 
+// producing gives a Produce request that carries records, and its answer.
+func producing(records []byte) (*kmsg.ProduceRequest, *kmsg.ProduceResponse) {
+	req, resp := kmsg.NewPtrProduceRequest(), kmsg.NewPtrProduceResponse()
+	req.Version, req.Acks, resp.Version = 9, -1, 9
+	partition := kmsg.NewProduceRequestTopicPartition()
+	partition.Records = records
+	topic := kmsg.NewProduceRequestTopic()
+	topic.Topic, topic.Partitions = "orders", append(topic.Partitions, partition)
+	req.Topics = append(req.Topics, topic)
+	return req, resp
+}
+
 // content is what a recording holds.
 type content struct {
 	entries        []Entry

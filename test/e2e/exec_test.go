@@ -44,6 +44,7 @@ func suiteBehindWarder(sides []*side) {
 		"profile-tests wrote a null value for key " + key, "offset_in_batch=2", "records=3", "software  kafka-python", "docs/rules/tombstone.md",
 	})
 	s.inSARIF(run, topic, null.P, key)
+	s.recorded(run, topic)
 }
 
 // theNull is the record on the brokers that should not be there.
@@ -58,6 +59,7 @@ func (s *side) theNull(topic string) read {
 
 // suiteRun is what came of a run behind warder.
 type suiteRun struct {
+	recordings    string // a directory
 	status        int
 	output, junit string
 	sarif         sarifLog
@@ -92,7 +94,8 @@ func (s *side) runSuite(topic, tests string) *suiteRun {
 	}
 	junit, sarif := filepath.Join(dir, "found.xml"), filepath.Join(dir, "found.sarif")
 	cmd := exec.CommandContext(s.ctx, w.warderBin, "exec", "--upstream", s.cluster.Bootstrap(kafka.Plaintext),
-		"--fail-on", "critical", "--report", junit, "--report", sarif, "--",
+		"--fail-on", "critical", "--report", junit, "--report", sarif,
+		"--record", "--set", "record.payload=full", "--set", "record.dir="+filepath.Join(dir, "recordings"), "--",
 		filepath.Join(w.cache, "venv-kafkapython", "bin", "python"), "-m", "unittest", "-v", tests)
 	cmd.Dir = filepath.Join("clients", "kafkapython")
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PROFILE_TOPIC="+topic)
@@ -102,7 +105,7 @@ func (s *side) runSuite(topic, tests string) *suiteRun {
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		s.fail("%v: %w", cmd.Args, err)
 	}
-	run := &suiteRun{status: cmd.ProcessState.ExitCode(), output: output.String()}
+	run := &suiteRun{recordings: filepath.Join(dir, "recordings"), status: cmd.ProcessState.ExitCode(), output: output.String()}
 	run.junit = s.report(junit, run)
 	if err := json.Unmarshal([]byte(s.report(sarif, run)), &run.sarif); err != nil {
 		s.fail("%s: %w", sarif, err)
