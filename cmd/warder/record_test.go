@@ -51,7 +51,7 @@ func recordedRun(t *testing.T, more string, clients func(t *testing.T, bootstrap
 		cfg.Record.SetDefaults()
 		cfg.Record.Mode, cfg.Record.Payload = "all", "full"
 	}
-	cfg.Record.Dir = configs.Path(dir)
+	cfg.Record.Dir = configs.Path(dir) // made when there is something to write
 	log := &lines{}
 	w, err := newInstance(t.Context(), cfg, zerolog.New(log), nil)
 	if err != nil {
@@ -266,6 +266,39 @@ func exportIsDissected(t *testing.T, dir string, requests map[string]int) {
 	}
 	if comments, err := exec.CommandContext(t.Context(), tshark, "-r", out, "-Y", "frame.comment contains \"tombstone\"").Output(); err != nil || strings.Count(string(comments), "\n") != 1 {
 		t.Errorf("tshark: %v, comments of findings:\n%s", err, comments)
+	}
+}
+
+// Of a day on which nothing is found nothing is written; of one with a finding whose
+// rule is on record, what led to it.
+func TestFlightRecorder(t *testing.T) {
+	write := func(value []byte) func(*testing.T, string) {
+		return func(t *testing.T, bootstrap string) {
+			t.Helper()
+			client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("profile-svc"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			for _, v := range [][]byte{[]byte("before"), value} {
+				if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "users", Key: []byte("u-7"), Value: v}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	const flagged = "record: {payload: full}\nrules: {tombstone: {action: record}}\n"
+	dir, _ := recordedRun(t, flagged, write([]byte("{}")))
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was written for nothing: %v", err)
+	}
+	dir, live := recordedRun(t, flagged, write(nil))
+	if len(live) != 1 || live[0].Action != rules.Keep {
+		t.Fatalf("found: %+v", live)
+	}
+	got := warder(t, nil, "record", "info", dir)
+	if !strings.Contains(got.stdout, "2         Produce") || !strings.Contains(got.stdout, "1         tombstone") {
+		t.Errorf("%+v", got)
 	}
 }
 
