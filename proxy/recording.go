@@ -18,11 +18,12 @@ func (s *session) record() {
 	s.down.seen = func(p []byte, mid bool) { s.recording.Answer(p, s.srv.now(), mid) }
 }
 
-// recordRequest records a request that was taken out of the window.
-func (s *session) recordRequest(raw []byte) {
-	if s.recording != nil {
-		s.recording.Request(raw, s.in.readAt, true, s.identity.Load())
+// recordRequest records a request that was read as a whole, and does not pass as it is.
+func (s *session) recordRequest(rq *request) {
+	if s.recording != nil && !rq.told {
+		s.recording.Request(rq.raw, s.in.readAt, true, s.identity.Load())
 	}
+	rq.told = true
 }
 
 // recorded ends the recording. Both loops have ended.

@@ -17,6 +17,7 @@ type request struct {
 	frame *protocol.Frame // the frame, when it did not fit the window
 	raw   []byte          // the frame, once read
 	taken bool            // the bytes left the window
+	told  bool            // it is recorded, if anybody records
 }
 
 // readRequests is the loop from client to broker. It is the only reader of the
@@ -50,7 +51,11 @@ func (s *session) nextRequest() error {
 		h = &handler{}
 	}
 	if h.onRequest != nil {
-		return h.onRequest(s, rq)
+		err := h.onRequest(s, rq)
+		if err != nil && rq.raw != nil {
+			s.recordRequest(rq) // which nothing has become of
+		}
+		return err
 	}
 	return s.forward(rq, s.exchange(rq, h.onAnswer))
 }
@@ -169,9 +174,10 @@ func (s *session) forward(rq *request, ex *exchange) error {
 	}
 	var err error
 	if rq.taken {
-		s.recordRequest(rq.raw)
+		s.recordRequest(rq)
 		err = s.in.write(rq.raw, true)
 	} else {
+		rq.told = true
 		err = s.in.pass(rq.size, true)
 	}
 	s.srv.metrics.request(rq.Key, rq.size)
@@ -217,7 +223,7 @@ func (s *session) consume(rq *request) error {
 		}
 		rq.raw, rq.frame, rq.taken = raw, frame, true
 	}
-	s.recordRequest(rq.raw)
+	s.recordRequest(rq)
 	return nil
 }
 
