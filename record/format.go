@@ -58,6 +58,8 @@ type Header struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Run tells one start of warder from another, at random.
 	Run string `json:"run"`
+	// Began is when that warder began to record, and to look at what passes.
+	Began time.Time `json:"began"`
 	// Segment counts the segments of a run from 1.
 	Segment int `json:"segment"`
 	// Begins is the time of its first entry.

@@ -115,8 +115,8 @@ func newRecorder(o Options) *Recorder {
 		r.now = time.Now
 	}
 	r.queue.wake = make(chan struct{}, 1)
-	r.header = Header{Version: o.Version, Cluster: o.Cluster, Payload: o.Payload.String(), Run: rand.Text()}
-	r.store = store{dir: o.Dir, max: o.MaxSize, begun: r.now()}
+	r.header = Header{Version: o.Version, Cluster: o.Cluster, Payload: o.Payload.String(), Run: rand.Text(), Began: r.now()}
+	r.store = store{dir: o.Dir, max: o.MaxSize, begun: r.header.Began}
 	r.sealedAt = r.now()
 	if r.topics != nil {
 		for _, t := range r.topics(r.learn) {

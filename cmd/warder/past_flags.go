@@ -59,13 +59,15 @@ func (f *pastFlags) load(a *app) (*configs.Config, error) {
 	return cfg, nil
 }
 
-// lookBack plays a source, tells what was found, and gives the exit status.
-func (a *app) lookBack(ctx context.Context, f *pastFlags, cfg *configs.Config, source record.Source) error {
+// lookBack plays a source, tells what was found, and gives the exit status. began is
+// when the warder began that saw it live; zero if there was none.
+func (a *app) lookBack(ctx context.Context, f *pastFlags, cfg *configs.Config, source record.Source, began time.Time) error {
 	asJSON := f.format == "json"
 	p, err := newPast(cfg, newLog(a.stderr, cfg.Log), &pastShown{app: a, json: asJSON}) //nolint:contextcheck // an inline engine starts nothing
 	if err != nil {
 		return err
 	}
+	p.player.TickLike(began)
 	playing := p.play(ctx, source)
 	r, err := p.end(context.WithoutCancel(ctx))
 	if err := errors.Join(playing, err, a.showPast(r, asJSON)); err != nil {

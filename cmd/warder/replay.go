@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,22 +35,18 @@ have been refused. What live has found and this has not is listed at the end.`,
 }
 
 func (a *app) replay(ctx context.Context, f *pastFlags, cfg *configs.Config, files []string) error {
-	recording, err := record.Open(files...)
-	if err != nil {
-		return err
-	}
-	payload := recording.Payload()
-	if payload != "full" {
-		a.say("recorded with payload %s: %s", payload, unseen[payload])
-	}
-	if payload == "none" { // that records cannot be read is no news
-		cfg.Suppressions = append(cfg.Suppressions, configs.Suppression{Rule: engine.Uninspected, Until: configs.Date{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, Reason: "recorded with payload none"})
-	}
-	err = a.lookBack(ctx, f, cfg, recording)
-	for _, left := range recording.Left() {
-		a.say("not readable: %s, %d bytes from %d on: %s", left.File, left.Bytes, left.Offset, left.Reason)
-	}
-	return errors.Join(err, recording.Close())
+	return a.overRecordings(ctx, files, func(r *record.Reader, source record.Source) error {
+		payload := r.Payload()
+		if payload != "full" {
+			a.say("recorded with payload %s: %s", payload, unseen[payload])
+		}
+		if payload == "none" { // that records cannot be read is no news
+			cfg.Suppressions = append(cfg.Suppressions, configs.Suppression{
+				Rule: engine.Uninspected, Until: configs.Date{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, Reason: "recorded with payload none",
+			})
+		}
+		return a.lookBack(ctx, f, cfg, source, r.Headers()[0].Began)
+	})
 }
 
 // unseen says what rules do not see in recordings.
