@@ -17,6 +17,7 @@ import (
 
 // flying is a recorder that writes when something is found, and works when told to.
 func flying(t *testing.T, flight int) *rig {
+	t.Helper()
 	g := &rig{t: t, dir: filepath.Join(t.TempDir(), "recordings"), counts: &counted{}, clock: &clock{at: epoch}, log: &bytes.Buffer{}}
 	g.Recorder = newRecorder(Options{
 		Dir: g.dir, Payload: scrub.Full, MaxSize: 1 << 30, Flight: flight, Version: "test", Counts: g.counts, Log: zerolog.New(g.log), Now: g.clock.now,

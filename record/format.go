@@ -127,9 +127,9 @@ func readBlock(r io.Reader, buf []byte) (what byte, content []byte, torn string,
 	var head [blockHead]byte
 	n, err := io.ReadFull(r, head[:])
 	switch {
-	case n == 0 && err == io.EOF: //nolint:errorlint // ReadFull gives it as it is
+	case n == 0 && err == io.EOF:
 		return 0, nil, "", io.EOF
-	case err == io.ErrUnexpectedEOF: //nolint:errorlint // likewise
+	case err == io.ErrUnexpectedEOF:
 		return 0, nil, "it ends within the head of a block", nil
 	case err != nil:
 		return 0, nil, "", err
@@ -144,7 +144,7 @@ func readBlock(r io.Reader, buf []byte) (what byte, content []byte, torn string,
 	buf = buf[:length+1]
 	buf[0] = head[8]
 	switch _, err = io.ReadFull(r, buf[1:]); {
-	case err == io.EOF, err == io.ErrUnexpectedEOF: //nolint:errorlint // likewise
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		return 0, buf, "it ends within a block", nil
 	case err != nil:
 		return 0, buf, "", err

@@ -21,6 +21,7 @@ import (
 
 // stalled is a recorder whose goroutine does not run: what it is told stays queued.
 func stalled(t *testing.T) *rig {
+	t.Helper()
 	g := &rig{t: t, dir: filepath.Join(t.TempDir(), "recordings"), counts: &counted{}, clock: &clock{at: epoch}, log: &bytes.Buffer{}}
 	g.Recorder = newRecorder(Options{
 		Dir: g.dir, Payload: scrub.Full, MaxSize: 1 << 30, All: true, Version: "test", Counts: g.counts, Log: zerolog.New(g.log), Now: g.clock.now,
@@ -265,7 +266,7 @@ func TestPasswordsAreNotInTheFile(t *testing.T) {
 	for _, payload := range []scrub.Payload{scrub.None, scrub.Keys, scrub.Full} {
 		g := newRig(t, func(o *Options) { o.Payload = payload })
 		c := g.conn(1)
-		for version := int16(0); version <= 2; version++ {
+		for version := range int16(3) {
 			auth, authed := kmsg.NewPtrSASLAuthenticateRequest(), kmsg.NewPtrSASLAuthenticateResponse()
 			auth.Version, authed.Version = version, version
 			auth.SASLAuthBytes, authed.SASLAuthBytes = []byte("\x00shop\x00"+password), []byte(password)

@@ -223,7 +223,8 @@ func (r *Recorder) whole(t *Tap, way int, frame []byte, at time.Time) {
 // about the rest.
 func (r *Recorder) head(t *Tap, way int, prefix []byte, at time.Time) {
 	a := &t.stream.frames[way]
-	key, keep := a.asked.key, 0
+	key := a.asked.key
+	var keep int
 	if way == down {
 		keep = scrub.AnswerHead(key, a.asked.version, prefix)
 	} else {

@@ -133,10 +133,7 @@ func shopDay(t *testing.T, bootstrap string) {
 		return err == nil && groups["readers"].State == "Empty"
 	})
 	process.going.Unlock()
-	select {
-	case <-thrown:
-	case <-t.Context().Done():
-	}
+	waitFor(t, "the member to hear that it is none", func() bool { return len(thrown) > 0 })
 }
 
 const shopRules = "rules: {tombstone: {action: block}}\n"
@@ -163,7 +160,11 @@ func recordingIsFoundAgain(t *testing.T, dir string, live []rules.Finding) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if err := p.play(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

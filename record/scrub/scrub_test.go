@@ -77,7 +77,7 @@ func appendMessages(t testing.TB, p []byte, codec records.Codec) []byte {
 // withRecords gives one message of every version that carries records.
 func withRecords(blob []byte) (requests []kmsg.Request, answers []kmsg.Response) {
 	name, id := "orders", [16]byte{1, 2, 3}
-	for version := int16(0); version <= 13; version++ {
+	for version := range int16(14) {
 		req := kmsg.NewPtrProduceRequest()
 		req.Version, req.Acks, req.TimeoutMillis = version, -1, 1000
 		for range 2 {
@@ -95,7 +95,7 @@ func withRecords(blob []byte) (requests []kmsg.Request, answers []kmsg.Response)
 		}
 		requests = append(requests, req)
 	}
-	for version := int16(0); version <= 18; version++ {
+	for version := range int16(19) {
 		resp := kmsg.NewPtrFetchResponse()
 		resp.Version = version
 		for range 2 {
@@ -168,6 +168,7 @@ func scrubbed(t *testing.T, payload Payload, check func(t *testing.T, before, af
 
 func TestPayloadNoneKeepsHeadersOfBatches(t *testing.T) {
 	scrubbed(t, None, func(t *testing.T, before, after []byte) {
+		t.Helper()
 		if len(before) != len(after) {
 			t.Errorf("%d bytes became %d", len(before), len(after))
 		}
@@ -185,6 +186,7 @@ func TestPayloadNoneKeepsHeadersOfBatches(t *testing.T) {
 
 func TestPayloadKeysKeepsKeysAndLengths(t *testing.T) {
 	scrubbed(t, Keys, func(t *testing.T, before, after []byte) {
+		t.Helper()
 		if bytes.Contains(after, []byte("hunter")) {
 			t.Error("a value is still there")
 		}
@@ -247,6 +249,7 @@ func TestBatchThatCannotBeReadIsBlanked(t *testing.T) {
 
 func TestPayloadFullChangesNothing(t *testing.T) {
 	scrubbed(t, Full, func(t *testing.T, before, after []byte) {
+		t.Helper()
 		if !bytes.Equal(before, after) {
 			t.Error("bytes have changed")
 		}
