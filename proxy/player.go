@@ -111,6 +111,7 @@ func (p *Player) Play(e *record.Entry) error {
 	case record.Learned:
 		p.learn(e.Topic)
 	case record.Found: // it is found again
+	case record.Passed:
 	}
 	return nil
 }

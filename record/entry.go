@@ -11,8 +11,8 @@ import (
 type Kind uint8
 
 // Kinds of entries. Those of one connection come in the order in which they
-// happened; Opened is the first of them and Closed the last, and a Source gives
-// both even where the traffic that it reads began before or broke off.
+// happened; Opened is the first of them, also where the traffic that a Source reads
+// began before. Closed is the last, where the end was seen.
 const (
 	// Opened: a connection begins. Remote, Broker, Listener and Node are set, and
 	// Identity where somebody knew more of the client than it says itself.
@@ -34,6 +34,9 @@ const (
 	Learned
 	// Found: Finding is what was found live. Conn is 0.
 	Found
+	// Passed: nothing has happened, but time has passed. Conn is 0. A Source that waits
+	// for traffic gives it now and then.
+	Passed
 )
 
 // Entry is one thing that happened.

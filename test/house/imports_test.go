@@ -33,6 +33,8 @@ rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/reco
 record/pcapng: rules record
 record/scrub: protocol protocol/wire protocol/records
 record: protocol protocol/records rules record/scrub
+record: rules
+record/capture: record protocol
 
 proxy/tap:
 proxy/embedded:
