@@ -71,6 +71,8 @@ github.com/twmb/franz-go/pkg/kmsg: cmd/warder protocol protocol/messages proxy p
 github.com/twmb/franz-go/pkg/kversion: proxy/embedded
 github.com/twmb/franz-go/pkg/sasl: cmd/warder proxy
 go.yaml.in/yaml/v4: configs
+golang.org/x/net/bpf: record/capture
+golang.org/x/sys/unix: record/capture
 `
 
 func lines(t *testing.T, text string) map[string][]string {
