@@ -12,6 +12,7 @@ import (
 	"warder/proxy"
 	"warder/proxy/tap"
 	"warder/record"
+	"warder/record/capture"
 	"warder/rules"
 	"warder/rules/engine"
 	"warder/rules/sink"
@@ -35,6 +36,7 @@ type pastResult struct {
 	Skipped  map[string]int  // messages and batches that rules could not look into, by reason
 	Findings []rules.Finding // as they are at the end, the worst first
 	Live     []rules.Finding // that the recording tells of, likewise
+	Captured *capture.Counts // what became of the packets; nil where there were none
 }
 
 // maxLive bounds the findings of a recording that are kept for comparison.

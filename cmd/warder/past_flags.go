@@ -9,6 +9,7 @@ import (
 
 	"warder/configs"
 	"warder/record"
+	"warder/record/capture"
 )
 
 // pastFlags are the flags of commands that look at what has happened.
@@ -69,6 +70,9 @@ func (a *app) lookBack(ctx context.Context, f *pastFlags, cfg *configs.Config, s
 	}
 	p.player.TickLike(began)
 	playing := p.play(ctx, source)
+	if packets, ok := source.(*capture.Source); ok {
+		p.result.Captured = packets.Counts()
+	}
 	r, err := p.end(context.WithoutCancel(ctx))
 	if err := errors.Join(playing, err, a.showPast(r, asJSON)); err != nil {
 		return err

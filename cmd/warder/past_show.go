@@ -72,12 +72,13 @@ type pastSummary struct {
 	// Live and NotFoundAgain concern findings that a recording tells of.
 	Live          int             `json:"live_findings,omitempty"`
 	NotFoundAgain []rules.Finding `json:"not_found_again,omitempty"`
+	Capture       *captured       `json:"capture,omitempty"` // of an audit
 }
 
 func (r *pastResult) summary() pastSummary {
 	s := pastSummary{
 		From: r.From, To: r.To, Connections: r.Played.Connections, Requests: r.Requests, NotFollowed: maps.Clone(r.Skipped),
-		Findings: len(r.Findings), Live: len(r.Live), NotFoundAgain: r.notFoundAgain(),
+		Findings: len(r.Findings), Live: len(r.Live), NotFoundAgain: r.notFoundAgain(), Capture: newCaptured(r.Captured),
 	}
 	for why, n := range r.Played.Ended {
 		s.NotFollowed["connection_"+string(why)] += n
@@ -90,6 +91,11 @@ func (a *app) showPast(r *pastResult, asJSON bool) error {
 	s := r.summary()
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(map[string]pastSummary{"summary": s})
+	}
+	if s.Capture != nil {
+		if err := a.showCaptured(s.Capture); err != nil {
+			return err
+		}
 	}
 	if s.From.IsZero() {
 		a.say("warder: there is nothing in it")

@@ -16,6 +16,7 @@ they can and are told to, refuse.
   warder run --upstream kafka-1:9092      the proxy; clients bootstrap from 127.0.0.1:9092
   warder demo                             see it at work, without a Kafka
   warder exec --embedded -- go test ./... a test suite behind it, red when something is found
+  warder audit -r kafka.pcap              the same rules on captured traffic
   warder rules                            what it looks for
   warder findings                         what a running warder has found`
 
@@ -32,6 +33,7 @@ func (a *app) command() *cobra.Command {
 	})
 	root.AddCommand(
 		a.runCommand(), a.demoCommand(), a.execCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(), a.recordCommand(), a.replayCommand(),
+		a.auditCommand(),
 		a.findingsCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	return root

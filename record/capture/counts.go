@@ -1,7 +1,5 @@
 package capture
 
-import "warder/protocol"
-
 // Reason says why something was not followed.
 type Reason uint8
 
@@ -48,36 +46,12 @@ type Counts struct {
 	Followed    uint64 // of those, in which requests were found
 	Midstream   uint64 // of those, begun before the capture
 	Bytes       uint64 // of requests and answers that were followed
+	Requests    uint64
 	Answers     uint64
 	Losses      uint64 // times that a connection went on after bytes were missing
 	CutOff      bool   // a file ended in the middle of a packet
 
-	requests   [protocol.MaxKey + 1]uint64
-	unknown    uint64 // requests of an API that is not in the table
 	unfollowed [reasons]Unfollowed
-}
-
-// Requests gives the number of requests of each API that there was one of, by its
-// name.
-func (c *Counts) Requests() map[string]uint64 {
-	named := map[string]uint64{}
-	for key, n := range c.requests {
-		if n > 0 {
-			named[protocol.APIName(protocol.APIKey(key))] = n
-		}
-	}
-	if c.unknown > 0 {
-		named[protocol.APIName(-1)] = c.unknown
-	}
-	return named
-}
-
-// Total is the number of requests.
-func (c *Counts) Total() (n uint64) {
-	for _, of := range c.requests {
-		n += of
-	}
-	return n + c.unknown
 }
 
 // Unfollowed is what was not followed, in the order of the reasons. Reasons for which
@@ -88,14 +62,6 @@ func (c *Counts) Unfollowed(each func(Reason, Unfollowed)) {
 			each(Reason(reason), u)
 		}
 	}
-}
-
-func (c *Counts) request(key protocol.APIKey) {
-	if protocol.LookupAPI(key) == nil {
-		c.unknown++
-		return
-	}
-	c.requests[key]++
 }
 
 func (c *Counts) packet(why Reason, length int) {

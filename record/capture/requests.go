@@ -146,7 +146,7 @@ func (c *conversation) found(h *protocol.RequestHeader, frame []byte) bool {
 	if len(c.open) >= maxOpen {
 		c.lose()
 	}
-	c.conn.source.counts.request(h.Key)
+	c.conn.source.counts.Requests++
 	c.give(record.Request, frame)
 	if answered(h, frame) {
 		c.open = append(c.open, h.CorrelationID)

@@ -100,7 +100,7 @@ func TestShuffledSegmentsGiveTheSameBytes(t *testing.T) {
 		c.shuffle(6, 0.1)
 		got := c.read()
 		got.asked(c.asks...).replied(c.replies...)
-		if got.counts.Losses != 0 || got.counts.Total() != uint64(len(c.asks)) || got.counts.Answers != uint64(len(c.replies)) {
+		if got.counts.Losses != 0 || got.counts.Requests != uint64(len(c.asks)) || got.counts.Answers != uint64(len(c.replies)) {
 			t.Errorf("%+v", got.counts)
 		}
 		if t.Failed() {

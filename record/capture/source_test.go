@@ -18,8 +18,8 @@ func TestConversation(t *testing.T) {
 	l.ask(heartbeat(1)).reply(answer(1, 9)).ask(heartbeat(2)).reply(answer(2)).close()
 	got := l.read()
 	got.story("open ask reply ask reply close").asked(heartbeat(1), heartbeat(2)).replied(answer(1, 9), answer(2))
-	if n := got.counts.Requests()["Heartbeat"]; n != 2 || got.counts.Answers != 2 || got.counts.Followed != 1 || got.counts.Total() != 2 {
-		t.Errorf("%d requests, %+v", n, got.counts)
+	if got.counts.Requests != 2 || got.counts.Answers != 2 || got.counts.Followed != 1 || got.counts.Connections != 1 {
+		t.Errorf("%+v", got.counts)
 	}
 }
 
@@ -306,7 +306,7 @@ func TestOneDirectionOnly(t *testing.T) {
 	for id := range int32(3000) {
 		l.ask(heartbeat(id))
 	}
-	if got := l.read(); got.counts.Total() != 3000 || got.counts.Losses != 2 {
-		t.Errorf("%d requests, %d losses", got.counts.Total(), got.counts.Losses)
+	if got := l.read(); got.counts.Requests != 3000 || got.counts.Losses != 2 {
+		t.Errorf("%d requests, %d losses", got.counts.Requests, got.counts.Losses)
 	}
 }

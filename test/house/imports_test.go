@@ -33,7 +33,6 @@ rules/ruletest: rules rules/state rules/sink rules/engine protocol protocol/reco
 record/pcapng: rules record
 record/scrub: protocol protocol/wire protocol/records
 record: protocol protocol/records rules record/scrub
-record: rules
 record/capture: record protocol
 
 proxy/tap:
@@ -42,7 +41,7 @@ proxy/registry: rules rules/state configs
 proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine record proxy/tap configs
 proxy/admin: rules rules/state rules/sink proxy/tap configs
 
-cmd/warder: configs docs protocol protocol/records record record/pcapng record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
+cmd/warder: configs docs protocol protocol/records record record/capture record/pcapng record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
 
 test/house:
 test/fakebroker:
@@ -54,7 +53,7 @@ test/fixtures:
 const modules = `
 github.com/cespare/xxhash/v2: rules rules/state
 github.com/fsnotify/fsnotify: configs
-github.com/gopacket/gopacket: record/pcapng
+github.com/gopacket/gopacket: record/capture record/pcapng
 github.com/grafana/pyroscope-go: cmd/warder
 github.com/klauspost/compress: protocol/records record
 github.com/oklog/ulid/v2: rules/engine
