@@ -43,10 +43,10 @@ var guardRules = []ruleConfig{
 type ruleConfig struct{ rule, yaml string }
 
 // throughRules goes through the warder of that name, the one that is told so: "records", "groups" and "members" alert, "guard" refuses;
-// "members-one" does as "members" before a cluster of one broker.
+// "members-one" does as "members" before a cluster of one broker, and "audited" as "records" while somebody captures.
 func throughRules(ctx context.Context, name string) (M, error) {
 	var rules []string
-	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "members": memberRules, "members-one": memberRules, "guard": guardRules}[name] {
+	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "members": memberRules, "members-one": memberRules, "guard": guardRules, "audited": recordRules}[name] {
 		rules = append(rules, fmt.Sprintf("  %s: %s", r.rule, r.yaml))
 	}
 	spec := proxySpec{cluster: clusterOf(name), upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}, rules: strings.Join(rules, "\n")}
