@@ -23,7 +23,22 @@ import (
 
 // What clients say to a warder is captured, and looked at twice: in the file, and by a warder that only listens.
 func TestAudit(t *testing.T) {
-	playRule(t, rulePlay{rule: "audit", clients: clientNames(), through: "audited", run: auditedTraffic})
+	names := clientNames()
+	if !slices.Contains(names, "java") {
+		names = append(names, "java")
+	}
+	playRule(t, rulePlay{rule: "audit", clients: names, through: "audited", run: auditedTraffic})
+}
+
+// audited are scenarios that are played while somebody captures, by Java. What they are about is told by what passes alone, and does not hinge on the second
+// at which a rule looks at it: an audit ticks at others than the warder did.
+var audited = []struct {
+	name string
+	run  func(*side)
+}{
+	{"keys", func(s *side) { keysThatMove([]*side{s}) }},
+	{"partitions", func(s *side) { morePartitions([]*side{s}) }},
+	{"aborted", func(s *side) { abortedSpike([]*side{s}) }},
 }
 
 // background is a program that captures until it is told to end.
@@ -84,9 +99,17 @@ func auditedTraffic(sides []*side) {
 	var parts []func()
 	for _, one := range sides {
 		parts = append(parts, one.mistakes)
+		for _, play := range audited {
+			if one.client == "java" {
+				part := *one
+				part.scenario += "-" + play.name // a topic of its own
+				parts = append(parts, func() { play.run(&part) })
+			}
+		}
 	}
 	together(parts...)
 	before := s.found()
+	s.goesOn()
 	listened := s.audit(live.end())
 	dumpcap.end()
 	if text := dumpcap.stderr.String(); !strings.Contains(text, "dropped on interface") || !strings.Contains(text, "/0 ") {
@@ -125,6 +148,14 @@ func (s *side) mistakes() {
 	m.close()
 	s.await("tombstone", users, "critical")
 	s.await("empty-value", users, "warning")
+}
+
+// goesOn writes for longer than it takes a rule that looks each second to look once more.
+func (s *side) goesOn() {
+	topic := s.create(s.topic("on"), 1, 1, nil)
+	p := s.producer(nil)
+	s.generate(p, topic, gen{Count: 30, Size: 50, Partitions: 1}, M{"rate": 12})
+	s.closeProducer(p)
 }
 
 // found is all that the warder has found, by what identifies it.
