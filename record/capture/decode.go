@@ -71,7 +71,7 @@ func parse(link layers.LinkType, p []byte, length int) (s segment, why Reason, o
 // linkLayer gives the EtherType of what follows the header of the link layer, and
 // where it begins. Where that is none, proto is 0.
 func linkLayer(link layers.LinkType, p []byte) (proto uint16, head int, why Reason) {
-	at := 0 // where the EtherType stands
+	var at int // where the EtherType stands
 	switch link {
 	case layers.LinkTypeEthernet:
 		at, head = 12, 14

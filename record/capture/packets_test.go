@@ -227,6 +227,7 @@ func readAll(t *testing.T, s *capture.Source) *seen {
 			got.up[e.Conn] = append(got.up[e.Conn], e.Data...)
 		case record.Answer:
 			got.down[e.Conn] = append(got.down[e.Conn], e.Data...)
+		default:
 		}
 		got.note(e)
 	}
@@ -299,7 +300,10 @@ type agreed struct {
 	open     []int32 // requests without an answer
 }
 
-func newContract(t *testing.T) *contract { return &contract{t: t, conns: map[uint64]*agreed{}} }
+func newContract(t *testing.T) *contract {
+	t.Helper()
+	return &contract{t: t, conns: map[uint64]*agreed{}}
+}
 
 func (c *contract) take(e *record.Entry) {
 	c.t.Helper()
@@ -347,6 +351,7 @@ func (c *contract) take(e *record.Entry) {
 		of.open = nil
 	case record.Closed:
 		of.closed = true
+	default:
 	}
 }
 
