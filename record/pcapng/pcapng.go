@@ -91,7 +91,8 @@ func (x *exporter) entry(e *record.Entry) error {
 }
 
 func (x *exporter) open(e *record.Entry) error {
-	c := &conn{ends: x.endsOf(e), next: [2]uint32{1_000_000, 2_000_000}}
+	first := uint32(e.Conn) * 2_654_435_761 // far from that of who had the port before, as hosts take care of (RFC 6528)
+	c := &conn{ends: x.endsOf(e), next: [2]uint32{first, ^first}}
 	x.conns[e.Conn] = c
 	x.inUse[c.ends] = true
 	x.written.Connections++
