@@ -34,7 +34,7 @@ func (a *app) explainCommand() *cobra.Command {
 		if err := client.getJSON(c.Context(), "/api/v1/config", nil, &effective); err != nil {
 			return err
 		}
-		e := explanation{Finding: f, Exceptions: effective.nearMisses(f), Allow: allowYAML(f), Suppress: suppressYAML(f, time.Now())}
+		e := explanation{Finding: f, Exceptions: effective.nearMisses(f), Allow: f.AllowYAML(), Suppress: f.SuppressYAML(time.Now().AddDate(0, 3, 0))}
 		if format == "json" {
 			return writeJSON(a.stdout, e)
 		}
@@ -113,36 +113,6 @@ func (c effectiveConfig) nearMisses(f rules.Finding) []nearMiss {
 		misses = append(misses, m)
 	}
 	return misses
-}
-
-// subjectYAML names the finding's subject as allow does.
-func subjectYAML(f rules.Finding) (parts []string) {
-	for _, k := range []struct{ key, value string }{
-		{"topic", f.Subject.Topic}, {"client_id", f.Subject.ClientID}, {"principal", f.Subject.Principal},
-	} {
-		if k.value != "" {
-			parts = append(parts, fmt.Sprintf("%s: %q", k.key, k.value))
-		}
-	}
-	return parts
-}
-
-// allowYAML is empty for a finding about a group alone: there is nobody to be allowed what happened.
-func allowYAML(f rules.Finding) string {
-	parts := subjectYAML(f)
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("rules:\n  %s:\n    allow:\n      - {%s, reason: \"…\"}\n", f.Rule, strings.Join(parts, ", "))
-}
-
-func suppressYAML(f rules.Finding, now time.Time) string {
-	parts := append([]string{"rule: " + f.Rule}, subjectYAML(f)...)
-	if f.Subject.Group != "" {
-		parts = append(parts, fmt.Sprintf("group: %q", f.Subject.Group))
-	}
-	parts = append(parts, "until: "+now.AddDate(0, 3, 0).Format(time.DateOnly), `reason: "…"`)
-	return fmt.Sprintf("suppressions:\n  - {%s}\n", strings.Join(parts, ", "))
 }
 
 func (e explanation) write(w io.Writer) error {

@@ -31,7 +31,7 @@ func TestOfferedExceptionsOfAnySubject(t *testing.T) {
 		},
 	} {
 		f := rules.Finding{Rule: "tombstone", Subject: c.subject}
-		allow, suppress := allowYAML(f), suppressYAML(f, now)
+		allow, suppress := f.AllowYAML(), f.SuppressYAML(now.AddDate(0, 3, 0))
 		if c.allow == "" && allow != "" || !strings.Contains(allow, c.allow) || !strings.Contains(suppress, c.suppress) {
 			t.Errorf("%+v:\n%s%s", c.subject, allow, suppress)
 		}
