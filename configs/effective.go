@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // Effective is the whole configuration with defaults filled in, as maps, lists
@@ -182,4 +184,10 @@ func live(path string) bool {
 		}
 	}
 	return false
+}
+
+// YAML writes a part of what Effective gives as it would stand in a file.
+func YAML(effective any) (string, error) {
+	text, err := yaml.Marshal(effective)
+	return string(text), err
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"warder/configs"
+	"warder/docs"
 	"warder/proxy/admin"
+	"warder/rules/state"
 )
 
 // source is what the admin interface shows.
@@ -15,17 +17,19 @@ func (w *instance) source(cfg *configs.Config) admin.Source {
 		Info:      func() admin.Info { return w.info(cfg) },
 		Ready:     w.ready,
 		Findings:  w.engine.Findings(),
-		Clients:   func() any { return w.clients(time.Now()) },
-		Brokers:   func() any { return w.proxy.Brokers() },
-		Listeners: func() any { return w.proxy.Listeners() },
-		Topics:    func() any { return w.topicList(time.Now()) },
-		Topic:     func(name string) (any, bool) { return w.topic(name, time.Now()) },
-		Groups:    func() any { return w.groups(time.Now()) },
-		Group:     func(name string) (any, bool, error) { return w.group(name, time.Now()) },
-		Config: func() any {
+		Clients:   func() []admin.Client { return w.clients(time.Now()) },
+		Brokers:   w.proxy.Brokers,
+		Listeners: w.proxy.Listeners,
+		Topics:    func() state.TopicList { return w.topicList(time.Now()) },
+		Topic:     func(name string) (state.TopicView, bool) { return w.topic(name, time.Now()) },
+		Groups:    func() state.GroupList { return w.groups(time.Now()) },
+		Group:     func(name string) (state.GroupView, bool, error) { return w.group(name, time.Now()) },
+		Config: func() map[string]any {
 			c, _, _ := w.live.get()
 			return c.Effective()
 		},
+		Rules:  w.rules,
+		Page:   docs.Page,
 		Reload: w.reload,
 	}
 }
@@ -66,4 +70,14 @@ func (w *instance) configurationCheck() admin.Check {
 		check.Detail += "; a newer one was refused: " + first
 	}
 	return check
+}
+
+// rules are all rules, with what the live configuration makes of them.
+func (w *instance) rules() []admin.Rule {
+	live, _, _ := w.live.get()
+	var list []admin.Rule
+	for _, spec := range specs() {
+		list = append(list, admin.Rule{ID: spec.ID, Summary: spec.Summary, Action: live.Rules.For(spec.ID).Action, CanBlock: spec.CanBlock})
+	}
+	return list
 }

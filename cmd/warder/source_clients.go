@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"warder/proxy"
+	"warder/proxy/admin"
 	"warder/rules"
 	"warder/rules/sink"
 )
@@ -18,39 +18,19 @@ const (
 	mostConcerns = 10
 )
 
-// clientLine is one connection with what is found about its client. Its JSON names
-// are stable, as those of ClientInfo are.
-type clientLine struct {
-	proxy.ClientInfo
-	// Findings about this client id, and this principal if they name one, that were
-	// told within the last hour and are not over: the worst first, then the newest,
-	// at most ten.
-	Findings []clientFinding `json:"findings,omitempty"`
-}
-
-// clientFinding is a finding in short; /api/v1/findings has all of it.
-type clientFinding struct {
-	ID       string         `json:"id"`
-	Rule     string         `json:"rule"`
-	Severity rules.Severity `json:"severity"`
-	Summary  string         `json:"summary"`
-	Advice   string         `json:"advice"`
-	Last     time.Time      `json:"last_time"`
-}
-
 // clients lists the open connections, oldest first.
-func (w *instance) clients(now time.Time) []clientLine {
+func (w *instance) clients(now time.Time) []admin.Client {
 	about := findingsByClient(w.engine.Findings().Query(sink.Query{Since: now.Add(-concernsFor)}))
 	connections := w.proxy.Clients()
-	list := make([]clientLine, len(connections))
+	list := make([]admin.Client, len(connections))
 	for i := range connections {
-		list[i] = clientLine{ClientInfo: connections[i]}
+		list[i] = admin.Client{ClientInfo: connections[i]}
 		for _, f := range about[connections[i].ClientID] {
 			if len(list[i].Findings) == mostConcerns {
 				break
 			}
 			if f.Subject.Principal == "" || f.Subject.Principal == connections[i].Principal {
-				list[i].Findings = append(list[i].Findings, clientFinding{f.ID, f.Rule, f.Severity, f.Summary, f.Advice, f.LastTime})
+				list[i].Findings = append(list[i].Findings, admin.ClientFinding{ID: f.ID, Rule: f.Rule, Severity: f.Severity, Summary: f.Summary, Advice: f.Advice, Last: f.LastTime})
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"warder/proxy/admin"
 	"warder/rules"
 	"warder/rules/sink"
 )
@@ -23,7 +24,7 @@ func TestClientsShowWhatIsFoundAboutThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the finding", func() bool { return s.engine.Findings().Len() > 0 })
-	var list struct{ Clients []clientLine }
+	var list struct{ Clients []admin.Client }
 	s.get(t, "/api/v1/clients", &list)
 	produces := 0
 	for _, c := range list.Clients {

@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// contentPolicy is what a page may use: files of this interface, and no style or script that stands in the page itself,
+// so that a name which got into it unescaped could still do nothing.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
 // maxToken bounds the token file, in bytes.
 const maxToken = 4096
 
@@ -23,6 +27,8 @@ const maxToken = 4096
 type access struct {
 	tokenFile string
 	loopback  bool
+	cookie    string           // its name
+	now       func() time.Time // for the end of cookies
 }
 
 // check fails when the interface would be open to other machines without a token.
@@ -63,6 +69,10 @@ func (a access) bears(r *http.Request) bool {
 			return false
 		}
 	}
+	return a.right(given)
+}
+
+func (a access) right(given string) bool {
 	token, err := a.token()
 	if err != nil {
 		return false
@@ -71,8 +81,8 @@ func (a access) bears(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// allowed reports whether the request may see everything: the token where there is one.
-func (a access) allowed(r *http.Request) bool { return a.tokenFile == "" || a.bears(r) }
+// allowed reports whether the request may see everything: the token where there is one, or the cookie that was given for it.
+func (a access) allowed(r *http.Request) bool { return a.tokenFile == "" || a.bears(r) || a.signed(r) }
 
 // hostAllowed guards a loopback interface against DNS rebinding: a page from elsewhere whose name was made to resolve
 // to 127.0.0.1 sends its own name as Host.
@@ -102,7 +112,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'")
+		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -110,15 +120,33 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case !s.access.hostAllowed(r):
 			refuse(w, http.StatusForbidden, "this interface answers to localhost and loopback addresses only")
-		case !probe(r) && !s.access.allowed(r):
-			h.Add("WWW-Authenticate", `Bearer realm="warder"`)
-			h.Add("WWW-Authenticate", `Basic realm="warder (any name, token as password)"`)
-			refuse(w, http.StatusUnauthorized, "this interface needs the token of its token_file: Authorization: Bearer TOKEN")
+		case !needsNoToken(r) && !s.access.allowed(r):
+			s.challenge(w, r)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// probe reports whether a request is one that Kubernetes sends without a token.
-func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
+// challenge asks for the token: a person by a form, a program by headers. Basic is not offered to what a page asks for by
+// script, or the browser would put its own dialog over the page.
+func (s *Server) challenge(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("WWW-Authenticate", `Bearer realm="warder"`)
+	if wantsPage(r) {
+		s.askToken(w, http.StatusUnauthorized, r.URL.RequestURI(), "")
+		return
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode == "" || mode == "navigate" {
+		w.Header().Add("WWW-Authenticate", `Basic realm="warder (any name, token as password)"`)
+	}
+	refuse(w, http.StatusUnauthorized, "this interface needs the token of its token_file: Authorization: Bearer TOKEN")
+}
+
+// needsNoToken reports whether a request needs no token: probes of Kubernetes, and what the form that asks for the token is made of.
+func needsNoToken(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/healthz", "/readyz", "/login", "/style.css", "/icon.svg":
+		return true
+	}
+	return false
+}

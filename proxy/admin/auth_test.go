@@ -116,7 +116,7 @@ func TestProbesNeedNoTokenAndTellNoDetail(t *testing.T) {
 	if a := get(t, base+"/readyz", header("Authorization", "Bearer s3cret")); !strings.Contains(a.body, "listeners") {
 		t.Errorf("with the token: %s", a.body)
 	}
-	for _, path := range []string{"/", "/metrics", "/style.css", "/api/v1/tap", "/readyz/", "//readyz"} {
+	for _, path := range []string{"/", "/metrics", "/app.js", "/findings", "/logout", "/api/v1/tap", "/readyz/", "//readyz"} {
 		if a := get(t, base+path); a.status != 401 {
 			t.Errorf("%s: %d, want 401", path, a.status)
 		}

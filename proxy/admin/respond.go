@@ -47,8 +47,8 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// list returns the values of a parameter that may be repeated or hold commas.
-func list(q url.Values, name string) []string {
+// values returns the values of a parameter that may be repeated or hold commas.
+func values(q url.Values, name string) []string {
 	var out []string
 	for _, v := range q[name] {
 		for part := range strings.SplitSeq(v, ",") {

@@ -16,7 +16,7 @@ type Endpoint struct {
 // Endpoints lists every path.
 func Endpoints() []Endpoint {
 	return []Endpoint{
-		{"GET", "/", "this page"},
+		{"GET", "/", "the status page; /findings, /groups, /topics, /clients, /brokers, /config and /rules are its views"},
 		{"GET", "/metrics", "Prometheus metrics"},
 		{"GET", "/healthz", "200 while the process lives"},
 		{"GET", "/readyz", "each readiness check; 503 when one fails"},
@@ -36,18 +36,17 @@ func Endpoints() []Endpoint {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	src := &s.opts.Source
-	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("GET /style.css", style)
+	s.pages(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /api/v1/findings", s.findings)
 	mux.HandleFunc("GET /api/v1/findings/stream", s.findingsStream)
-	mux.HandleFunc("GET /api/v1/clients", s.list("clients", src.Clients))
-	mux.HandleFunc("GET /api/v1/brokers", s.list("brokers", src.Brokers))
-	mux.HandleFunc("GET /api/v1/listeners", s.list("listeners", src.Listeners))
-	mux.HandleFunc("GET /api/v1/topics", s.whole("topics", src.Topics))
+	mux.HandleFunc("GET /api/v1/clients", list("clients", src.Clients))
+	mux.HandleFunc("GET /api/v1/brokers", list("brokers", src.Brokers))
+	mux.HandleFunc("GET /api/v1/listeners", list("listeners", src.Listeners))
+	mux.HandleFunc("GET /api/v1/topics", whole("topics", src.Topics))
 	mux.HandleFunc("GET /api/v1/topics/{name}", s.topic)
-	mux.HandleFunc("GET /api/v1/groups", s.whole("groups", src.Groups))
+	mux.HandleFunc("GET /api/v1/groups", whole("groups", src.Groups))
 	mux.HandleFunc("GET /api/v1/groups/{name...}", s.group)
 	mux.HandleFunc("GET /api/v1/config", s.config)
 	mux.HandleFunc("GET /api/v1/tap", s.tap)
@@ -60,8 +59,31 @@ func (s *Server) handler() http.Handler {
 	if s.opts.Pprof {
 		s.pprof(mux)
 	}
-	mux.HandleFunc("/", unknown(mux))
+	mux.HandleFunc("/", s.unknown(mux))
 	return s.guard(mux)
+}
+
+// pages are the views of the status page, and what they are made of.
+func (s *Server) pages(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", s.overviewPage)
+	mux.HandleFunc("GET /findings", s.findingsPage)
+	mux.HandleFunc("GET /findings/{id}", s.findingPage)
+	mux.HandleFunc("GET /groups", s.groupsPage)
+	mux.HandleFunc("GET /groups/{id...}", s.groupPage)
+	mux.HandleFunc("GET /topics", s.topicsPage)
+	mux.HandleFunc("GET /topics/{name...}", s.topicPage)
+	mux.HandleFunc("GET /clients", s.clientsPage)
+	mux.HandleFunc("GET /brokers", s.brokersPage)
+	mux.HandleFunc("GET /config", s.configPage)
+	mux.HandleFunc("GET /rules", s.rulesPage)
+	mux.HandleFunc("GET /rules/{id}", s.rulePage)
+	mux.HandleFunc("GET /docs/{path...}", s.documentPage)
+	mux.HandleFunc("GET /login", s.loginPage)
+	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("POST /logout", s.logout)
+	mux.HandleFunc("GET /style.css", static("style.css", "text/css; charset=utf-8"))
+	mux.HandleFunc("GET /app.js", static("app.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /icon.svg", static("icon.svg", "image/svg+xml"))
 }
 
 // pprof serves Go's profiles. Profiles run for as long as they are asked to, up to 5 minutes.
@@ -80,7 +102,7 @@ func (s *Server) pprof(mux *http.ServeMux) {
 }
 
 // unknown answers every path nobody serves, and known paths asked with the wrong method.
-func unknown(mux *http.ServeMux) http.HandlerFunc {
+func (s *Server) unknown(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			other := r.Clone(r.Context())
@@ -90,6 +112,10 @@ func unknown(mux *http.ServeMux) http.HandlerFunc {
 				refuse(w, http.StatusMethodNotAllowed, "this path wants "+method)
 				return
 			}
+		}
+		if wantsPage(r) {
+			s.nothing(w, r, http.StatusNotFound, "There is no such page.")
+			return
 		}
 		refuse(w, http.StatusNotFound, "no such path; GET / lists them")
 	}

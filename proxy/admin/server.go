@@ -28,7 +28,7 @@ const (
 	idleTimeout   = time.Minute      // between requests
 	stopTimeout   = 3 * time.Second  // for requests under way when warder stops
 	maxHeader     = 16 << 10         // bytes
-	maxBody       = 64 << 10         // bytes; no path reads one, so this only bounds what is skipped
+	maxBody       = 64 << 10         // bytes; only the form that takes the token reads one
 )
 
 // Options say where to listen and what to show.
@@ -63,7 +63,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	s.access = access{tokenFile: o.TokenFile, loopback: isLoopback(ln.Addr())}
+	s.access = access{tokenFile: o.TokenFile, loopback: isLoopback(ln.Addr()), cookie: cookieName(ln.Addr()), now: s.now}
 	if err := s.access.check(); err != nil {
 		_ = ln.Close()
 		return nil, fmt.Errorf("admin: %s: %w", o.Address, err)

@@ -4,28 +4,62 @@ import (
 	"context"
 	"time"
 
+	"warder/proxy"
+	"warder/rules"
 	"warder/rules/sink"
+	"warder/rules/state"
 )
 
-// Source is where the interface gets what it shows. Functions must be safe for concurrent use and return values that
-// nobody changes afterwards. A nil function makes its path answer 404 with a sentence. Values of type any are lists or
-// objects whose JSON form is stable and documented at their own types.
+// Source is where the interface gets what it shows, as JSON and as pages. Functions must be safe for concurrent use and
+// return values that nobody changes afterwards; the JSON form is documented at their types. A nil function makes its
+// path answer 404 with a sentence, and leaves it out of the page.
 type Source struct {
 	Info  func() Info
 	Ready func() []Check
 	// Findings keeps what was found and streams what comes; nil answers 404 as well.
 	Findings  *sink.Ring
-	Clients   func() any                    // list: one object per client connection
-	Brokers   func() any                    // list: one object per broker
-	Listeners func() any                    // list: one object per listener
-	Topics    func() any                    // the list of topics, with what nobody can tell of any
-	Topic     func(name string) (any, bool) // the object of one topic; false when it is not known
+	Clients   func() []Client // one for each connection
+	Brokers   func() []proxy.BrokerView
+	Listeners func() []proxy.ListenerView
+	Topics    func() state.TopicList
+	Topic     func(name string) (state.TopicView, bool) // false when it is not known
 	// Groups lists the groups with what is missing from the list; Group gives one,
 	// false when it is not known, an error when that cannot be said now.
-	Groups func() any
-	Group  func(name string) (v any, known bool, err error)
-	Config func() any                         // effective configuration, secrets removed
+	Groups func() state.GroupList
+	Group  func(name string) (v state.GroupView, known bool, err error)
+	Config func() map[string]any              // effective configuration, secrets removed
 	Reload func(context.Context) (any, error) // reads the configuration again; the value says what changed
+	// Rules lists all rules, and Page gives a page of the documentation, as Markdown, by its path such as
+	// rules/tombstone.md.
+	Rules func() []Rule
+	Page  func(path string) (text string, ok bool)
+}
+
+// Client is one connection with what is found about its client. Its JSON names
+// are stable, as those of ClientInfo are.
+type Client struct {
+	proxy.ClientInfo
+	// Findings about this client id, and this principal if they name one, that were
+	// told within the last hour and are not over: the worst first, then the newest,
+	// at most ten.
+	Findings []ClientFinding `json:"findings,omitempty"`
+}
+
+// ClientFinding is a finding in short; /api/v1/findings has all of it.
+type ClientFinding struct {
+	ID       string         `json:"id"`
+	Rule     string         `json:"rule"`
+	Severity rules.Severity `json:"severity"`
+	Summary  string         `json:"summary"`
+	Advice   string         `json:"advice"`
+	Last     time.Time      `json:"last_time"`
+}
+
+// Rule is one rule and what is done by it now.
+type Rule struct {
+	ID, Summary string
+	Action      string // in the live configuration
+	CanBlock    bool
 }
 
 // Info is the state in short, for the page.

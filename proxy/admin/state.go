@@ -41,15 +41,15 @@ func (s *Server) checks() []Check {
 }
 
 // list serves {"<name>": [...]}.
-func (s *Server) list(name string, get func() any) http.HandlerFunc {
+func list[T any](name string, get func() []T) http.HandlerFunc {
 	if get == nil {
-		return s.whole(name, nil)
+		return whole[any](name, nil)
 	}
-	return s.whole(name, func() any { return map[string]any{name: get()} })
+	return whole(name, func() map[string][]T { return map[string][]T{name: get()} })
 }
 
 // whole serves what the source gives, as it is.
-func (s *Server) whole(name string, get func() any) http.HandlerFunc {
+func whole[T any](name string, get func() T) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if get == nil {
 			absent(w, name)

@@ -126,7 +126,7 @@ func (s *Server) tapFilter(r *http.Request) (tap.Filter, error) {
 	if err != nil {
 		return tap.Filter{}, err
 	}
-	f := tap.Filter{APIs: list(q, "api")}
+	f := tap.Filter{APIs: values(q, "api")}
 	if f.Topic, err = globs(q["topic"]); err != nil {
 		return f, err
 	}

@@ -20,7 +20,7 @@ import (
 var answers = []struct{ path, list, pkg, name, like, as string }{
 	{"/readyz", "", "proxy/admin", "readiness", "", ""},
 	{"/api/v1/findings", "findings[].", "rules", "Finding", "", ""},
-	{"/api/v1/clients", "clients[].", "cmd/warder", "clientLine", "", ""},
+	{"/api/v1/clients", "clients[].", "proxy/admin", "Client", "", ""},
 	{"/api/v1/brokers", "brokers[].", "proxy", "BrokerView", "", ""},
 	{"/api/v1/listeners", "listeners[].", "proxy", "ListenerView", "", ""},
 	{"/api/v1/topics", "", "rules/state", "TopicList", "", ""},

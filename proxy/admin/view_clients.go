@@ -1,0 +1,172 @@
+package admin
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"warder/proxy"
+	"warder/rules"
+)
+
+const (
+	shownClients  = 300 // on a page
+	shownSettings = 4   // ways in which the connections of one client write, or read
+)
+
+// clientRow is all connections of a client that are open, taken together: a client is who gives one client.id, uses one
+// library and is one principal.
+type clientRow struct {
+	ID, Software, Principal string
+	Connections             int
+	Hosts, Listeners        []string // addresses without ports; names
+	Groups                  []string
+	Writes, Reads           []string  // how it is set up, as it shows, in words
+	Since                   time.Time // of the oldest connection
+	Requests                int64
+	InFlight                int
+	Versions                []proxy.APIVersions
+	Findings                []findingCard // open, about it, worst first
+}
+
+type clientKey struct{ id, software, principal string }
+
+// clientRows takes connections together, clients with the worst problems first, then by name.
+func clientRows(list []Client, found []rules.Finding, now time.Time) []clientRow {
+	byKey := map[clientKey]*clientRow{}
+	for i := range list {
+		c := &list[i].ClientInfo
+		key := clientKey{c.ClientID, strings.TrimSpace(c.SoftwareName + " " + c.SoftwareVersion), c.Principal}
+		row := byKey[key]
+		if row == nil {
+			row = &clientRow{ID: key.id, Software: key.software, Principal: key.principal, Since: c.Opened}
+			byKey[key] = row
+		}
+		row.add(c)
+	}
+	rows := make([]clientRow, 0, len(byKey))
+	for _, row := range byKey {
+		for i := range found {
+			if s := &found[i].Subject; row.ID != "" && s.ClientID == row.ID && (s.Principal == "" || s.Principal == row.Principal) {
+				row.Findings = append(row.Findings, cardOf(&found[i], now))
+			}
+		}
+		slices.SortFunc(row.Versions, func(a, b proxy.APIVersions) int { return cmp.Compare(a.Key, b.Key) })
+		rows = append(rows, *row)
+	}
+	slices.SortFunc(rows, func(a, b clientRow) int {
+		return cmp.Or(cmp.Compare(b.rank(), a.rank()), strings.Compare(a.ID, b.ID), strings.Compare(a.Software, b.Software), strings.Compare(a.Principal, b.Principal))
+	})
+	return rows
+}
+
+func (row *clientRow) rank() int {
+	if len(row.Findings) == 0 {
+		return -1
+	}
+	return int(row.Findings[0].Severity)
+}
+
+// Severity is that of the worst that is open about it, empty for nothing.
+func (row *clientRow) Severity() string {
+	if len(row.Findings) == 0 {
+		return ""
+	}
+	return row.Findings[0].Severity.String()
+}
+
+func (row *clientRow) add(c *proxy.ClientInfo) {
+	row.Connections++
+	row.Requests += c.Requests
+	row.InFlight += c.InFlight
+	if c.Opened.Before(row.Since) {
+		row.Since = c.Opened
+	}
+	host := c.Remote
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	addOnce(&row.Hosts, host)
+	addOnce(&row.Listeners, c.Listener)
+	for _, g := range c.Groups {
+		addOnce(&row.Groups, g.Group)
+	}
+	if c.Produces != nil && len(row.Writes) < shownSettings {
+		addOnce(&row.Writes, writesLike(c.Produces))
+	}
+	if c.Fetches != nil && len(row.Reads) < shownSettings {
+		addOnce(&row.Reads, readsLike(c.Fetches))
+	}
+	for _, v := range c.APIVersions {
+		i := slices.IndexFunc(row.Versions, func(known proxy.APIVersions) bool { return known.Key == v.Key })
+		if i < 0 {
+			row.Versions = append(row.Versions, v)
+			continue
+		}
+		row.Versions[i].Lowest, row.Versions[i].Highest = min(row.Versions[i].Lowest, v.Lowest), max(row.Versions[i].Highest, v.Highest)
+	}
+}
+
+func addOnce(list *[]string, text string) {
+	if !slices.Contains(*list, text) {
+		*list = append(*list, text)
+	}
+}
+
+// writesLike is how a client writes, in the names of settings.
+func writesLike(p *proxy.ProducerInfo) string {
+	text := "acks=" + number(int(p.Acks))
+	if p.Acks == -1 {
+		text = "acks=all"
+	}
+	if p.TransactionalID != "" {
+		text += ", transactional.id=" + short(p.TransactionalID)
+	}
+	if b := p.Batches; b != nil {
+		if b.Idempotent {
+			text += ", idempotent"
+		} else {
+			text += ", not idempotent"
+		}
+		text += ", compression " + strings.Join(b.Compression, " and ") + ", " + counted(int64(b.Records+.5), "record") + " in " + byteSize(b.Bytes) + " a batch"
+	}
+	if p.IntervalMs != nil {
+		text += ", a request every " + millis(int64(*p.IntervalMs))
+	}
+	return text
+}
+
+// readsLike is how a client reads, in the names of settings.
+func readsLike(c *proxy.ConsumerInfo) string {
+	text := counted(c.Partitions, "partition") + ", fetch.min.bytes=" + number(c.MinBytes) + ", fetch.max.bytes=" + number(c.MaxBytes) +
+		", fetch.max.wait.ms=" + number(c.MaxWaitMs) + ", " + c.IsolationLevel
+	if c.Rack != "" {
+		text += ", client.rack=" + short(c.Rack)
+	}
+	return text
+}
+
+func (s *Server) clientsPage(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Source.Clients == nil {
+		s.nothing(w, r, http.StatusNotFound, "There are no clients here.")
+		return
+	}
+	rows := clientRows(s.opts.Source.Clients(), s.openFindings(), s.now())
+	more := max(len(rows)-shownClients, 0)
+	s.show(w, r, "clients", "Clients", struct {
+		Rows []*clientRow
+		More int
+	}{pointers(rows[:len(rows)-more]), more})
+}
+
+// pointers is for templates, which find the methods of a pointer only there.
+func pointers[T any](list []T) []*T {
+	out := make([]*T, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	return out
+}
