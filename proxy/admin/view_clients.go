@@ -24,12 +24,21 @@ type clientRow struct {
 	Connections             int
 	Hosts, Listeners        []string // addresses without ports; names
 	Groups                  []string
-	Writes, Reads           []string  // how it is set up, as it shows, in words
+	Writes, Reads           []string // how it is set up, as it shows, in words
+	Fetched                 int      // partitions that it asks for
+	written                 written
 	Since                   time.Time // of the oldest connection
 	Requests                int64
 	InFlight                int
 	Versions                []proxy.APIVersions
 	Findings                []findingCard // open, about it, worst first
+}
+
+// written is what the connections of a client that write do together.
+type written struct {
+	perSecond      float64 // requests
+	bytes, records float64 // of batches, added up over so many connections
+	batches        int
 }
 
 type clientKey struct{ id, software, principal string }
@@ -94,12 +103,7 @@ func (row *clientRow) add(c *proxy.ClientInfo) {
 	for _, g := range c.Groups {
 		addOnce(&row.Groups, g.Group)
 	}
-	if c.Produces != nil && len(row.Writes) < shownSettings {
-		addOnce(&row.Writes, writesLike(c.Produces))
-	}
-	if c.Fetches != nil && len(row.Reads) < shownSettings {
-		addOnce(&row.Reads, readsLike(c.Fetches))
-	}
+	row.addSettings(c)
 	for _, v := range c.APIVersions {
 		i := slices.IndexFunc(row.Versions, func(known proxy.APIVersions) bool { return known.Key == v.Key })
 		if i < 0 {
@@ -108,6 +112,38 @@ func (row *clientRow) add(c *proxy.ClientInfo) {
 		}
 		row.Versions[i].Lowest, row.Versions[i].Highest = min(row.Versions[i].Lowest, v.Lowest), max(row.Versions[i].Highest, v.Highest)
 	}
+}
+
+// addSettings takes in how a connection is set up: what is set in words, what follows from it in numbers.
+func (row *clientRow) addSettings(c *proxy.ClientInfo) {
+	if p := c.Produces; p != nil {
+		if len(row.Writes) < shownSettings {
+			addOnce(&row.Writes, writesLike(p))
+		}
+		if p.IntervalMs != nil && *p.IntervalMs > 0 {
+			row.written.perSecond += 1000 / *p.IntervalMs
+		}
+		if b := p.Batches; b != nil {
+			row.written.bytes, row.written.records, row.written.batches = row.written.bytes+b.Bytes, row.written.records+b.Records, row.written.batches+1
+		}
+	}
+	if f := c.Fetches; f != nil {
+		row.Fetched += f.Partitions
+		if len(row.Reads) < shownSettings {
+			addOnce(&row.Reads, readsLike(f))
+		}
+	}
+}
+
+// Pace is what its connections write, in numbers.
+func (row *clientRow) Pace() string {
+	w := &row.written
+	text := rate(w.perSecond) + " requests"
+	if w.batches > 0 {
+		n := float64(w.batches)
+		text += ", " + counted(int64(w.records/n+.5), "record") + " in " + byteSize(w.bytes/n) + " a batch"
+	}
+	return text
 }
 
 func addOnce(list *[]string, text string) {
@@ -131,17 +167,14 @@ func writesLike(p *proxy.ProducerInfo) string {
 		} else {
 			text += ", not idempotent"
 		}
-		text += ", compression " + strings.Join(b.Compression, " and ") + ", " + counted(int64(b.Records+.5), "record") + " in " + byteSize(b.Bytes) + " a batch"
-	}
-	if p.IntervalMs != nil {
-		text += ", a request every " + millis(int64(*p.IntervalMs))
+		text += ", compression " + strings.Join(b.Compression, " and ")
 	}
 	return text
 }
 
 // readsLike is how a client reads, in the names of settings.
 func readsLike(c *proxy.ConsumerInfo) string {
-	text := counted(c.Partitions, "partition") + ", fetch.min.bytes=" + number(c.MinBytes) + ", fetch.max.bytes=" + number(c.MaxBytes) +
+	text := "fetch.min.bytes=" + number(c.MinBytes) + ", fetch.max.bytes=" + number(c.MaxBytes) +
 		", fetch.max.wait.ms=" + number(c.MaxWaitMs) + ", " + c.IsolationLevel
 	if c.Rack != "" {
 		text += ", client.rack=" + short(c.Rack)

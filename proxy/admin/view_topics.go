@@ -111,7 +111,7 @@ func (t *topicRow) Skew() string {
 		return "even"
 	}
 	l := t.Log.Largest
-	return "partition " + number(l.Partition) + " takes " + percent(l.Share) + ", " + strconv.FormatFloat(l.TimesFair, 'f', 1, 64) + " times its share"
+	return "partition " + number(l.Partition) + ": " + percent(l.Share) + ", " + strconv.FormatFloat(l.TimesFair, 'f', 1, 64) + " × its share"
 }
 
 func (s *Server) topicsPage(w http.ResponseWriter, r *http.Request) {

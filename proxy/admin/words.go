@@ -208,6 +208,12 @@ func wholeNumber(v any) (int64, bool) {
 	return 0, false
 }
 
+// anyCounted is counted for templates.
+func anyCounted(v any, noun string) string {
+	n, _ := wholeNumber(v)
+	return counted(n, noun)
+}
+
 // percent is a share from 0 to 1.
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 0, 64) + " %" }
 
@@ -223,6 +229,9 @@ func rate(perSecond float64) string {
 	}
 	return number(int64(perSecond+.5)) + "/s"
 }
+
+// rounded is a number without what follows its point.
+func rounded(n *float64) string { return strconv.FormatFloat(*n, 'f', 0, 64) }
 
 // byteSize is a number of bytes, in the unit that suits it.
 func byteSize(n float64) string {
