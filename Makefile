@@ -24,8 +24,8 @@ build: ## bin/warder, one static binary
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/warder
 
 .PHONY: demo
-demo: build ## warder at work on an embedded broker, without a Kafka
-	$(BIN) demo --duration $(or $(DURATION),25s)
+demo: build ## warder at work on an embedded broker, without a Kafka; on a terminal until Ctrl-C
+	@if [ -t 1 ] && [ -z "$(DURATION)" ]; then $(BIN) demo; else $(BIN) demo --duration $(or $(DURATION),25s); fi
 
 .PHONY: test
 test: build ## all tests that need only Go
@@ -38,6 +38,12 @@ race: ## the race detector on what is concurrent; needs a C compiler
 .PHONY: e2e
 e2e: build ## real Apache Kafka, real clients; installs what it needs into .cache
 	$(MAKE) -C test/e2e
+
+.PHONY: browser
+browser: build ## the status page in Chromium, which it installs on Debian; screenshots in .cache/browser
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "chromium is missing" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	cd test/browser && go test -count=1 -timeout 10m .
 
 .PHONY: alerts
 alerts: ## checks and tests the Prometheus rules; needs promtool
@@ -61,7 +67,7 @@ $(KUBE_VALIDATE):
 .PHONY: lint
 lint: $(LINT) ## golangci-lint over everything
 	@failed=0; $(LINT) run ./... || failed=1; \
-	(cd test/e2e && ../../$(LINT) run --config ../../.golangci.yml ./...) || failed=1; exit $$failed
+	for module in test/e2e test/browser; do (cd $$module && ../../$(LINT) run --config ../../.golangci.yml ./...) || failed=1; done; exit $$failed
 
 # Built once from the linter's own module file: its 200 requirements stay out of go.mod.
 $(LINT): configs/tools/lint.mod

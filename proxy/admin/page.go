@@ -23,7 +23,7 @@ var views = parseViews("overview", "findings", "finding", "groups", "group", "to
 
 func parseViews(names ...string) map[string]*template.Template {
 	frame := template.Must(template.New("frame.html").Funcs(template.FuncMap{
-		"ago": ago, "age": age, "at": at, "millis": anyMillis, "number": anyNumber, "count": anyCounted, "short": short, "key": nameKey, "long": long, "rate": rate, "rounded": rounded, "bytes": byteSize, "percent": percent,
+		"ago": ago, "age": age, "at": at, "millis": anyMillis, "number": anyNumber, "count": anyCounted, "short": short, "key": nameKey, "long": long, "rate": rate, "pace": pace, "rounded": rounded, "bytes": byteSize, "percent": percent,
 		"groupLink":   func(id string) template.HTML { return link(toGroup, id) },
 		"topicLink":   func(name string) template.HTML { return link(toTopic, name) },
 		"ruleLink":    func(id string) template.HTML { return link(toRule, id) },

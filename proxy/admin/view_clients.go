@@ -138,7 +138,7 @@ func (row *clientRow) addSettings(c *proxy.ClientInfo) {
 // Pace is what its connections write, in numbers.
 func (row *clientRow) Pace() string {
 	w := &row.written
-	text := rate(w.perSecond) + " requests"
+	text := pace(w.perSecond, "requests")
 	if w.batches > 0 {
 		n := float64(w.batches)
 		text += ", " + counted(int64(w.records/n+.5), "record") + " in " + byteSize(w.bytes/n) + " a batch"

@@ -230,6 +230,15 @@ func rate(perSecond float64) string {
 	return number(int64(perSecond+.5)) + "/s"
 }
 
+// pace is rate with what comes at it.
+func pace(perSecond float64, noun string) string {
+	n, unit, _ := strings.Cut(rate(perSecond), "/")
+	if unit == "" {
+		return "no " + noun
+	}
+	return n + " " + noun + "/" + unit
+}
+
 // rounded is a number without what follows its point.
 func rounded(n *float64) string { return strconv.FormatFloat(*n, 'f', 0, 64) }
 
