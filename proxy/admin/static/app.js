@@ -19,6 +19,7 @@
     last = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(10000) });
+      if (answer.status === 401) return location.reload(); // which shows the form for the token
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!paused) {
         const focused = document.activeElement;
