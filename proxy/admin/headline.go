@@ -91,6 +91,25 @@ func problems(found []rules.Finding) []rules.Finding {
 	return found
 }
 
+// by sorts findings by what they are about, in their order; those that name none of it are left out.
+func by(found []rules.Finding, name func(*rules.Subject) string) map[string][]rules.Finding {
+	about := map[string][]rules.Finding{}
+	for i := range found {
+		if n := name(&found[i].Subject); n != "" {
+			about[n] = append(about[n], found[i])
+		}
+	}
+	return about
+}
+
+// rank is the severity of the worst of findings whose worst comes first; less than any without one.
+func rank(found []rules.Finding) int {
+	if len(found) == 0 {
+		return -1
+	}
+	return int(found[0].Severity)
+}
+
 // others counts what the headline has no room for.
 func others(found []rules.Finding) string {
 	if len(found) == 0 {

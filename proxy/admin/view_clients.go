@@ -27,6 +27,7 @@ type clientRow struct {
 	Writes, Reads           []string // how it is set up, as it shows, in words
 	Fetched                 int      // partitions that it asks for
 	written                 written
+	found                   []rules.Finding
 	Since                   time.Time // of the oldest connection
 	Requests                int64
 	InFlight                int
@@ -56,27 +57,22 @@ func clientRows(list []Client, found []rules.Finding, now time.Time) []clientRow
 		}
 		row.add(c)
 	}
+	about := by(found, func(s *rules.Subject) string { return s.ClientID })
 	rows := make([]clientRow, 0, len(byKey))
 	for _, row := range byKey {
-		for i := range found {
-			if s := &found[i].Subject; row.ID != "" && s.ClientID == row.ID && (s.Principal == "" || s.Principal == row.Principal) {
-				row.Findings = append(row.Findings, cardOf(&found[i], now))
+		for _, f := range about[row.ID] {
+			if f.Subject.Principal == "" || f.Subject.Principal == row.Principal {
+				row.found = append(row.found, f)
 			}
 		}
+		row.Findings = cards(row.found, now)
 		slices.SortFunc(row.Versions, func(a, b proxy.APIVersions) int { return cmp.Compare(a.Key, b.Key) })
 		rows = append(rows, *row)
 	}
 	slices.SortFunc(rows, func(a, b clientRow) int {
-		return cmp.Or(cmp.Compare(b.rank(), a.rank()), strings.Compare(a.ID, b.ID), strings.Compare(a.Software, b.Software), strings.Compare(a.Principal, b.Principal))
+		return cmp.Or(cmp.Compare(rank(b.found), rank(a.found)), strings.Compare(a.ID, b.ID), strings.Compare(a.Software, b.Software), strings.Compare(a.Principal, b.Principal))
 	})
 	return rows
-}
-
-func (row *clientRow) rank() int {
-	if len(row.Findings) == 0 {
-		return -1
-	}
-	return int(row.Findings[0].Severity)
 }
 
 // Severity is that of the worst that is open about it, empty for nothing.

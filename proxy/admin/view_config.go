@@ -25,14 +25,9 @@ func (s *Server) configPage(w http.ResponseWriter, r *http.Request) {
 		}
 		sections = append(sections, configSection{name, text})
 	}
-	var rules []Rule
-	if s.opts.Source.Rules != nil {
-		rules = s.opts.Source.Rules()
-	}
 	s.show(w, r, "config", "Live configuration", struct {
 		Checks    []Check
 		Sections  []configSection
-		Rules     []Rule
 		Endpoints []Endpoint
-	}{s.checks(), sections, rules, Endpoints()})
+	}{s.checks(), sections, Endpoints()})
 }

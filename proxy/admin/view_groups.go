@@ -22,12 +22,7 @@ type groupRow struct {
 
 // groupRows gives the groups, those with the worst problems first, then by how long records wait.
 func groupRows(list []state.GroupLine, found []rules.Finding) []groupRow {
-	about := map[string][]rules.Finding{}
-	for i := range found {
-		if id := found[i].Subject.Group; id != "" {
-			about[id] = append(about[id], found[i])
-		}
-	}
+	about := by(found, func(s *rules.Subject) string { return s.Group })
 	rows := make([]groupRow, len(list))
 	for i := range list {
 		r := groupRow{GroupLine: list[i], Findings: about[list[i].ID]}
@@ -39,16 +34,9 @@ func groupRows(list []state.GroupLine, found []rules.Finding) []groupRow {
 		rows[i] = r
 	}
 	slices.SortStableFunc(rows, func(a, b groupRow) int {
-		return cmp.Or(cmp.Compare(b.rank(), a.rank()), cmp.Compare(b.waits(), a.waits()), cmp.Compare(b.Lag, a.Lag), strings.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(rank(b.Findings), rank(a.Findings)), cmp.Compare(b.waits(), a.waits()), cmp.Compare(b.Lag, a.Lag), strings.Compare(a.ID, b.ID))
 	})
 	return rows
-}
-
-func (r *groupRow) rank() int {
-	if len(r.Findings) == 0 {
-		return -1
-	}
-	return int(r.Findings[0].Severity)
 }
 
 // waits is how long the next record of the worst partition has waited, in milliseconds.

@@ -3,7 +3,6 @@ package admin
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"warder/rules"
 )
@@ -24,8 +23,6 @@ type overview struct {
 	Legend   any
 	Note     string // what is missing from the groups
 	Checks   []Check
-	Status   Status
-	Uptime   time.Duration
 	Others   int // groups that are not drawn
 	Groups   bool
 }
@@ -45,10 +42,6 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 	b := overview{
 		Worst: cards(shown[:whole], now), Problems: cards(shown[whole:], now), More: len(wrong) - len(shown), Advice: len(found) - len(wrong),
 		Legend: heatLegend, Checks: s.checks(),
-	}
-	b.Status = overall(b.Checks)
-	if s.opts.Source.Info != nil {
-		b.Uptime = now.Sub(s.opts.Source.Info().Started)
 	}
 	s.overviewGroups(&b, found)
 	s.show(w, r, "overview", "Overview", b)

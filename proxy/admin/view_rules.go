@@ -13,7 +13,6 @@ import (
 type ruleRow struct {
 	Rule
 	Open int // findings
-	Kept int // findings that are kept, open or not
 }
 
 func (s *Server) rulesPage(w http.ResponseWriter, r *http.Request) {

@@ -25,27 +25,15 @@ type topicRow struct {
 
 // topicRows gives the topics, those with the worst problems first, then by name.
 func topicRows(list []state.TopicLine, found []rules.Finding) []*topicRow {
-	about := map[string][]rules.Finding{}
-	for i := range found {
-		if name := found[i].Subject.Topic; name != "" {
-			about[name] = append(about[name], found[i])
-		}
-	}
+	about := by(found, func(s *rules.Subject) string { return s.Topic })
 	rows := make([]*topicRow, len(list))
 	for i := range list {
 		rows[i] = &topicRow{list[i], about[list[i].Name]}
 	}
 	slices.SortStableFunc(rows, func(a, b *topicRow) int {
-		return cmp.Or(cmp.Compare(b.rank(), a.rank()), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rank(b.Findings), rank(a.Findings)), strings.Compare(a.Name, b.Name))
 	})
 	return rows
-}
-
-func (t *topicRow) rank() int {
-	if len(t.Findings) == 0 {
-		return -1
-	}
-	return int(t.Findings[0].Severity)
 }
 
 // Kept is how long records are kept, in words.
