@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"warder/protocol"
+	"warder/proxy/tap"
 	"warder/rules"
 	"warder/rules/state"
 )
@@ -68,10 +69,13 @@ func onFetch(s *session, rq *request) error {
 func onFetchAnswer(s *session, ex *exchange, a *answer) error {
 	reads, _ := ex.state.(*state.FetchSession)
 	look := s.looksIntoFetched()
-	if reads == nil && !look && ex.version < fetchEndpointsSince {
+	if reads == nil && !look && ex.tap == nil && ex.version < fetchEndpointsSince {
 		return s.relay(a)
 	}
 	s.uses.answerBytes = 0
+	if ex.tap != nil {
+		s.tapReader(ex.tap)
+	}
 	handle := s.streamFetchAnswer
 	if a.size <= windowSize {
 		handle = s.wholeFetchAnswer
@@ -94,14 +98,17 @@ func (s *session) wholeFetchAnswer(ex *exchange, a *answer, reads *state.FetchSe
 	resp, err := protocol.ParseFetchResponse(ex.version, body)
 	switch {
 	case err != nil && ex.version >= fetchEndpointsSince:
+		ex.tapOutcome(tap.OutcomeUnread)
 		return s.unreadableAnswer(ex, a, err)
 	case err != nil:
+		ex.tapOutcome(tap.OutcomeUnread)
 		s.srv.metrics.skipped("malformed_answer", a.size)
 		return s.relay(a)
 	}
 	if reads != nil {
 		s.noteFetched(reads, &resp)
 	}
+	s.tapFetched(ex, &resp)
 	if resp.HasEndpoints {
 		err = s.rewriteEndpoints(ex, a, protocol.RewriteFetchEndpoints)
 	} else {
@@ -124,10 +131,10 @@ func (s *session) streamFetchAnswer(ex *exchange, a *answer, reads *state.FetchS
 	}
 	var patch protocol.TailPatch
 	var err error
-	if reads == nil && !look {
+	if reads == nil && !look && ex.tap == nil {
 		patch, err = protocol.WalkFetchResponse(ex.version, c, f.mapEndpoint)
 	} else {
-		patch, err = s.walkFetchAnswer(ex.version, reads, look)
+		patch, err = s.walkFetchAnswer(ex, reads, look)
 	}
 	if err == nil && len(patch.Replace) > 0 {
 		err = c.replace(patch.Replace)
@@ -142,6 +149,9 @@ func (s *session) streamFetchAnswer(ex *exchange, a *answer, reads *state.FetchS
 // that is what err says.
 func (s *session) malformedFetchAnswer(ex *exchange, a *answer, err error) bool {
 	_, malformed := errors.AsType[*protocol.MalformedError](err)
+	if malformed {
+		ex.tapOutcome(tap.OutcomeUnread)
+	}
 	switch {
 	case !malformed:
 		return false
@@ -175,20 +185,26 @@ func (s *session) passResponseHeader(ex *exchange, c *frameCursor) error {
 
 // walkFetchAnswer is protocol.WalkFetchResponse for an answer of which somebody
 // wants more than its endpoints.
-func (s *session) walkFetchAnswer(version int16, reads *state.FetchSession, look bool) (protocol.TailPatch, error) {
+func (s *session) walkFetchAnswer(ex *exchange, reads *state.FetchSession, look bool) (protocol.TailPatch, error) {
 	f := s.fetching
-	if err := f.stream.Reset(version, &f.cursor); err != nil {
+	if err := f.stream.Reset(ex.version, &f.cursor); err != nil {
 		return protocol.TailPatch{}, err
 	}
 	for f.stream.Next(&f.part) {
 		if reads != nil {
 			s.noteFetchedPartition(reads, &f.part)
 		}
+		if ex.tap != nil {
+			s.tapPartition(ex.tap, &f.part)
+		}
 		if look {
 			if err := f.lookWhilePassing(); err != nil {
 				return protocol.TailPatch{}, err
 			}
 		}
+	}
+	if ex.tap != nil && f.stream.ErrorCode != 0 {
+		ex.tapOutcome(errorName(f.stream.ErrorCode))
 	}
 	if reads != nil && f.stream.Err() == nil {
 		s.noteFetchSession(reads, f.stream.SessionID, f.stream.ErrorCode)
@@ -197,4 +213,42 @@ func (s *session) walkFetchAnswer(version int16, reads *state.FetchSession, look
 		s.nameFetched()
 	}
 	return f.stream.PatchEndpoints(f.mapEndpoint)
+}
+
+// tapFetched shows what an answer says.
+func (s *session) tapFetched(ex *exchange, resp *protocol.FetchResponse) {
+	if ex.tap == nil {
+		return
+	}
+	if resp.ErrorCode != 0 {
+		ex.tapOutcome(errorName(resp.ErrorCode))
+	}
+	it := resp.Partitions()
+	for p := (protocol.FetchResponsePartition{}); it.Next(&p); {
+		s.tapPartition(ex.tap, &p)
+	}
+}
+
+// tapReader shows the group that the client reads for. A client that is in several is
+// told apart by what it reads, see tapPartition.
+func (s *session) tapReader(x *tap.Exchange) {
+	if group, ok := s.srv.members.Group(s.identity.Load()); ok {
+		x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: group})
+	}
+}
+
+// tapPartition shows one partition of an answer that brings something, an error or
+// records, and the group of the member that reads it.
+func (s *session) tapPartition(x *tap.Exchange, p *protocol.FetchResponsePartition) {
+	if p.RecordsSize == 0 && p.ErrorCode == 0 {
+		return
+	}
+	topic := s.shownTopic(p.Topic, p.TopicID)
+	x.AddPartition(tap.Partition{Topic: topic, Partition: p.Partition, Bytes: p.RecordsSize})
+	if p.ErrorCode != 0 {
+		x.Failed(topic, p.Partition, errorName(p.ErrorCode))
+	}
+	if m, ok := s.srv.members.Find(s.identity.Load(), rules.TopicPartition{Topic: topic, Partition: p.Partition}); ok {
+		x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: m.Group})
+	}
 }

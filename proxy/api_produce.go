@@ -37,7 +37,7 @@ type produceState struct {
 }
 
 func onProduce(s *session, rq *request) error {
-	if !s.gate.NeedsProduce(s.identity.Load()) && !s.srv.tap.Enabled() {
+	if !s.gate.NeedsProduce(s.identity.Load()) && rq.tap == nil {
 		acks, err := s.peekAcks(rq)
 		if err != nil {
 			return err
@@ -244,7 +244,9 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 		if p.ErrorCode == 0 || st.denies(&p) {
 			continue
 		}
-		ex.tapOutcome(errorName(p.ErrorCode))
+		if ex.tap != nil {
+			ex.tap.Failed(s.shownTopic(p.Topic, p.TopicID), p.Partition, errorName(p.ErrorCode))
+		}
 		topic, _ := s.topicName(p.Topic, p.TopicID)
 		if st != nil && p.ErrorCode == outOfOrderSequence && s.srv.engine.Refusals().Explains(st.producerID, topic, p.Partition, s.srv.now()) {
 			s.srv.metrics.consequences.Inc()
@@ -260,6 +262,7 @@ func (s *session) noteProduced(ex *exchange, st *produceState, resp *protocol.Pr
 func (s *session) tapProduce(x *tap.Exchange, req *protocol.ProduceRequest, denied []protocol.Denial) {
 	acks := req.Acks
 	x.Acks = &acks
+	x.AddResource(tap.Resource{Type: "transactional_id", Name: string(req.TransactionalID)})
 	refused := make(map[int]int16, len(denied))
 	for _, d := range denied {
 		refused[d.Ordinal] = d.Code
@@ -267,11 +270,7 @@ func (s *session) tapProduce(x *tap.Exchange, req *protocol.ProduceRequest, deni
 	it := req.Partitions()
 	var p protocol.ProducePartition
 	for it.Next(&p) {
-		topic, ok := s.topicName(p.Topic, p.TopicID)
-		if !ok {
-			topic = rules.TopicID(p.TopicID).String()
-		}
-		line := tap.Partition{Topic: topic, Partition: p.Partition, Bytes: len(p.Records)}
+		line := tap.Partition{Topic: s.shownTopic(p.Topic, p.TopicID), Partition: p.Partition, Bytes: len(p.Records)}
 		line.Records, line.Codec = countRecords(p.Records)
 		if code, ok := refused[p.Ordinal]; ok {
 			line.Error = errorName(code)

@@ -18,6 +18,7 @@ type request struct {
 	raw   []byte          // the frame, once read
 	taken bool            // the bytes left the window
 	told  bool            // it is recorded, if anybody records
+	tap   *tap.Exchange   // what will be shown of it; nil while nobody looks
 }
 
 // readRequests is the loop from client to broker. It is the only reader of the
@@ -46,6 +47,9 @@ func (s *session) nextRequest() error {
 	}
 	s.recognise(rq)
 	defer rq.release()
+	if err := s.watch(rq); err != nil {
+		return err
+	}
 	h := handlerOf(rq.Key)
 	if s.srv.passive && !rq.known() {
 		h = &handler{}
@@ -138,9 +142,7 @@ func (s *session) exchange(rq *request, onAnswer func(*session, *exchange, *answ
 	ex := s.inflight.get()
 	ex.by, ex.key, ex.version, ex.correlationID = byBroker, rq.Key, rq.Version, rq.CorrelationID
 	ex.requestBytes, ex.readAt, ex.onAnswer = rq.size, s.in.readAt, onAnswer
-	if s.srv.tap.Enabled() {
-		ex.tap = &tap.Exchange{}
-	}
+	ex.tap = rq.tap
 	return ex
 }
 

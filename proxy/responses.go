@@ -67,6 +67,9 @@ func (s *session) nextResponse() error {
 	*a = answer{size: protocol.FrameLengthSize + length}
 	defer a.release()
 	ours := ex.by == forUs
+	if err := s.noteErrors(ex, a); err != nil {
+		return err
+	}
 	switch {
 	case ours:
 		err = s.sideAnswer(ex, a)

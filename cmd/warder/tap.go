@@ -17,18 +17,19 @@ import (
 
 func (a *app) tapCommand() *cobra.Command {
 	var format string
-	var apis, topics, clients []string
+	var apis, topics, clients, groups []string
 	c := &cobra.Command{
 		Use: "tap", Short: "requests and answers as they pass a running warder, one line each", Args: usage(cobra.NoArgs),
-		Long: "Shows time, client, connection, node, API and version, sizes, latency, outcome,\nand what was done to which partitions. Filters may be repeated; topics and\nclients are patterns.",
+		Long: "Shows time, client, connection, node, API and version, sizes, latency, outcome,\ngroups and what else a request names, and what was done to which partitions.\nFilters may be repeated; topics, clients and groups are patterns.",
 	}
 	client := a.adminFlags(c)
 	outputFlag(c, &format)
 	c.Flags().StringArrayVar(&apis, "api", nil, "only this API, by name or key")
 	c.Flags().StringArrayVar(&topics, "topic", nil, "only what touches topics of this pattern")
 	c.Flags().StringArrayVar(&clients, "client", nil, "only client ids of this pattern")
+	c.Flags().StringArrayVar(&groups, "group", nil, "only what names groups of this pattern, or comes from their members")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		body, err := client.get(c.Context(), "/api/v1/tap", url.Values{"api": apis, "topic": topics, "client": clients})
+		body, err := client.get(c.Context(), "/api/v1/tap", url.Values{"api": apis, "topic": topics, "client": clients, "group": groups})
 		if err != nil {
 			return err
 		}

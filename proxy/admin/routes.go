@@ -28,7 +28,7 @@ func Endpoints() []Endpoint {
 		{"GET", "/api/v1/topics", "topics known, with what their traffic looks like; /api/v1/topics/NAME for one, with its partitions"},
 		{"GET", "/api/v1/groups", "consumer groups in short; /api/v1/groups/NAME for all that is known of one"},
 		{"GET", "/api/v1/config", "effective configuration without secrets"},
-		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client="},
+		{"GET", "/api/v1/tap", "traffic as it passes, one JSON object a line: ?api= topic= client= group="},
 		{"POST", "/api/v1/reload", "read the configuration again"},
 	}
 }

@@ -122,7 +122,7 @@ func exchangeLines(x *tap.Exchange, dropped uint64) []byte {
 }
 
 func (s *Server) tapFilter(r *http.Request) (tap.Filter, error) {
-	q, err := query(r, "api", "topic", "client")
+	q, err := query(r, "api", "topic", "client", "group")
 	if err != nil {
 		return tap.Filter{}, err
 	}
@@ -130,7 +130,10 @@ func (s *Server) tapFilter(r *http.Request) (tap.Filter, error) {
 	if f.Topic, err = globs(q["topic"]); err != nil {
 		return f, err
 	}
-	f.Client, err = globs(q["client"])
+	if f.Client, err = globs(q["client"]); err != nil {
+		return f, err
+	}
+	f.Group, err = globs(q["group"])
 	return f, err
 }
 

@@ -64,6 +64,21 @@ func TestTapStream(t *testing.T) {
 	}
 }
 
+func TestTapOfAGroup(t *testing.T) {
+	var hub tap.Hub
+	base := serve(t, admin.Options{Tap: &hub})
+	_, r := open(t, base+"/api/v1/tap?group=bill*")
+	for _, group := range []string{"audit", "billing"} {
+		x := exchange(group)
+		x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: group})
+		hub.Publish(x)
+	}
+	var got tap.Exchange
+	if err := json.Unmarshal([]byte(line(t, r)), &got); err != nil || got.ClientID != "billing" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestTapTellsWhatItDropped(t *testing.T) {
 	var hub tap.Hub
 	base := serve(t, admin.Options{Tap: &hub})
@@ -101,7 +116,7 @@ func TestTapTellsWhatItDropped(t *testing.T) {
 func TestTapRefusesBadFilters(t *testing.T) {
 	var hub tap.Hub
 	base := serve(t, admin.Options{Tap: &hub})
-	for _, q := range []string{"topic={", "client={", "tpoic=x"} {
+	for _, q := range []string{"topic={", "client={", "group={", "tpoic=x"} {
 		if a := get(t, base+"/api/v1/tap?"+q); a.status != 400 {
 			t.Errorf("%s: %d %s", q, a.status, a.body)
 		}

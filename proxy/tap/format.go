@@ -39,13 +39,34 @@ func (f *Formatter) Append(dst []byte, x *Exchange) []byte {
 		dst = append(dst, " acks="...)
 		dst = append(dst, acks(*x.Acks)...)
 	}
-	for i := range x.Partitions {
+	for i := range x.Resources[:min(len(x.Resources), maxShown)] {
+		dst = f.resource(append(dst, ' '), &x.Resources[i])
+	}
+	dst = more(dst, len(x.Resources), x.MoreResources)
+	for i := range x.Partitions[:min(len(x.Partitions), maxShown)] {
 		dst = f.partition(append(dst, ' '), &x.Partitions[i])
 	}
-	if x.More > 0 {
-		dst = fmt.Appendf(dst, " and %d more", x.More)
-	}
+	dst = more(dst, len(x.Partitions), x.More)
 	return append(dst, '\n')
+}
+
+// maxShown bounds the partitions, and the resources, that a line shows.
+const maxShown = 16
+
+// more tells of those that are not shown: all but maxShown of the listed, and those that are only counted.
+func more(dst []byte, listed, counted int) []byte {
+	if n := max(listed-maxShown, 0) + counted; n > 0 {
+		dst = fmt.Appendf(dst, " and %d more", n)
+	}
+	return dst
+}
+
+func (f *Formatter) resource(dst []byte, r *Resource) []byte {
+	dst = append(append(append(dst, r.Type...), '='), printable(r.Name, MaxName)...)
+	if r.Error != "" {
+		dst = append(f.paint(append(dst, '('), red, r.Error), ')')
+	}
+	return dst
 }
 
 func (f *Formatter) partition(dst []byte, p *Partition) []byte {
@@ -90,7 +111,7 @@ func outcomeColor(outcome string) string {
 	switch outcome {
 	case OutcomeOK, OutcomeNoAnswer:
 		return green
-	case OutcomeLocal, OutcomeClosed:
+	case OutcomeLocal, OutcomeClosed, OutcomeUnread:
 		return yellow
 	}
 	return red

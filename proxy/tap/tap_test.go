@@ -3,6 +3,7 @@ package tap_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
 	"warder/proxy/tap"
@@ -28,6 +30,7 @@ func produce() *tap.Exchange {
 			{Topic: "users", Partition: 3, Records: 120, Bytes: 14100, Codec: "lz4", Error: "POLICY_VIOLATION"},
 			{Topic: "orders", Partition: 0, Records: 1, Bytes: 80, Codec: "none"},
 		},
+		Resources: []tap.Resource{{Type: "transactional_id", Name: "txn-1"}, {Type: tap.TypeGroup, Name: "billing"}},
 	}
 }
 
@@ -137,6 +140,8 @@ func TestFilter(t *testing.T) {
 		"second topic":       {tap.Filter{Topic: is("orders")}, true},
 		"no such topic":      {tap.Filter{Topic: is("payments")}, false},
 		"client":             {tap.Filter{Client: is("profile-svc")}, true},
+		"group":              {tap.Filter{Group: is("billing")}, true},
+		"no such group":      {tap.Filter{Group: is("txn-1")}, false},
 		"client but not api": {tap.Filter{Client: is("profile-svc"), APIs: []string{"Fetch"}}, false},
 	} {
 		if got := tc.f.Wants(produce()); got != tc.want {
@@ -156,6 +161,56 @@ func TestPartitionsAreBounded(t *testing.T) {
 	}
 }
 
+func TestNamesAreBounded(t *testing.T) {
+	x := &tap.Exchange{}
+	long := strings.Repeat("é", tap.MaxName)
+	for i := range tap.MaxResources + 5 {
+		x.AddResource(tap.Resource{Type: "broker", Name: strconv.Itoa(i), Configs: []string{long, "b", "c"}})
+		x.AddResource(tap.Resource{Type: "broker", Name: "0"}) // is listed already
+	}
+	configs := 0
+	for _, r := range x.Resources {
+		configs += len(r.Configs)
+	}
+	if len(x.Resources) != tap.MaxResources || x.MoreResources != 5 || configs != tap.MaxConfigs {
+		t.Errorf("%d listed, %d more, %d settings", len(x.Resources), x.MoreResources, configs)
+	}
+	if name := x.Resources[0].Configs[0]; len(name) > tap.MaxName || !utf8.ValidString(name) || !strings.HasSuffix(name, "é…") {
+		t.Errorf("cut to %d bytes: %q", len(name), name)
+	}
+	x.AddResource(tap.Resource{Type: tap.TypeGroup})
+	if x.MoreResources != 5 {
+		t.Error("no name names something")
+	}
+}
+
+func TestErrorsStandWithWhatTheyBelongTo(t *testing.T) {
+	x := &tap.Exchange{
+		Partitions: []tap.Partition{{Topic: "orders", Partition: 0}, {Topic: "orders", Partition: 1}, {Topic: "users", Partition: -1}},
+		Resources:  []tap.Resource{{Type: tap.TypeGroup, Name: "billing"}},
+	}
+	x.Failed("orders", 1, "NOT_LEADER_OR_FOLLOWER")
+	x.Failed("users", -1, "UNKNOWN_TOPIC_OR_PARTITION")
+	x.Failed("billing", -1, "GROUP_ID_NOT_FOUND")
+	got := []string{x.Outcome, x.Partitions[0].Error, x.Partitions[1].Error, x.Partitions[2].Error, x.Resources[0].Error}
+	want := []string{"NOT_LEADER_OR_FOLLOWER", "", "NOT_LEADER_OR_FOLLOWER", "UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLinesAreBounded(t *testing.T) {
+	x := &tap.Exchange{MoreResources: 1}
+	for i := range 30 {
+		x.AddPartition(tap.Partition{Topic: "t", Partition: int32(i)})
+		x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: strconv.Itoa(i)})
+	}
+	line := string((&tap.Formatter{}).Append(nil, x))
+	if strings.Count(line, "group=") != 16 || strings.Count(line, "t/") != 16 || !strings.Contains(line, " and 15 more t/0") || !strings.HasSuffix(line, "t/15 and 14 more\n") {
+		t.Error(line)
+	}
+}
+
 func TestJSONForm(t *testing.T) {
 	got, err := json.Marshal(produce())
 	if err != nil {
@@ -165,7 +220,8 @@ func TestJSONForm(t *testing.T) {
 		`"client_id":"profile-svc","software":"apache-kafka-java 4.1.0","node_id":2,"api":"Produce","key":0,"version":13,` +
 		`"correlation_id":9,"request_bytes":14234,"response_bytes":86,"latency_ns":3210000,"acks":-1,` +
 		`"partitions":[{"topic":"users","partition":3,"records":120,"bytes":14100,"codec":"lz4","error":"POLICY_VIOLATION"},` +
-		`{"topic":"orders","partition":0,"records":1,"bytes":80,"codec":"none"}],"outcome":"denied"}`
+		`{"topic":"orders","partition":0,"records":1,"bytes":80,"codec":"none"}],` +
+		`"resources":[{"type":"transactional_id","name":"txn-1"},{"type":"group","name":"billing"}],"outcome":"denied"}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
@@ -173,7 +229,7 @@ func TestJSONForm(t *testing.T) {
 	if err := json.Unmarshal(got, &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(produce(), &back); diff != "" {
+	if diff := cmp.Diff(produce(), &back, cmpopts.IgnoreUnexported(tap.Exchange{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -181,8 +237,8 @@ func TestJSONForm(t *testing.T) {
 func TestLine(t *testing.T) {
 	var f tap.Formatter
 	for want, x := range map[string]*tap.Exchange{
-		"17:20:47.123456 profile-svc          #12    node 2    Produce v13              14.2kB/86B        3.2ms    denied acks=all users/3(120 rec 14.1kB lz4 POLICY_VIOLATION) orders/0(1 rec 80B)\n": produce(),
-		"00:00:00.000000 -                    #0     bootstrap Metadata v12             0B/0B             -        closed orders and 3 more\n":                                                         {NodeID: -1, API: "Metadata", Version: 12, Outcome: "closed", More: 3, Partitions: []tap.Partition{{Topic: "orders", Partition: -1}}},
+		"17:20:47.123456 profile-svc          #12    node 2    Produce v13              14.2kB/86B        3.2ms    denied acks=all transactional_id=txn-1 group=billing users/3(120 rec 14.1kB lz4 POLICY_VIOLATION) orders/0(1 rec 80B)\n": produce(),
+		"00:00:00.000000 -                    #0     bootstrap Metadata v12             0B/0B             -        closed orders and 3 more\n":                                                                                              {NodeID: -1, API: "Metadata", Version: 12, Outcome: "closed", More: 3, Partitions: []tap.Partition{{Topic: "orders", Partition: -1}}},
 	} {
 		if diff := cmp.Diff(want, string(f.Append(nil, x))); diff != "" {
 			t.Error(diff)

@@ -142,6 +142,23 @@ func (s *Members) Find(id *rules.Identity, p rules.TopicPartition) (Reader, bool
 	return Reader{}, false
 }
 
+// Group gives the group that a client is a member of, whatever it reads; false when it
+// is known to be in none, or in several.
+func (s *Members) Group(id *rules.Identity) (string, bool) {
+	s.mu.Lock()
+	list, _ := s.clients.Get(clientOf(id))
+	s.mu.Unlock() // the list itself never changes
+	for _, a := range list {
+		if a.Group != list[0].Group {
+			return "", false
+		}
+	}
+	if len(list) == 0 {
+		return "", false
+	}
+	return list[0].Group, true
+}
+
 // Len is the number of clients known.
 func (s *Members) Len() int {
 	s.mu.Lock()

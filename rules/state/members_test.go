@@ -85,3 +85,19 @@ func TestLogsKnowTheEnds(t *testing.T) {
 		t.Errorf("%d, %d evicted", small.Len(), small.Evicted())
 	}
 }
+
+func TestGroupOfAClient(t *testing.T) {
+	s := state.NewMembers(0)
+	if group, ok := s.Group(javaClient); ok {
+		t.Errorf("nobody is in %q", group)
+	}
+	s.Assigned(javaClient, rules.Membership{Group: "billing", MemberID: "a"}, nil, true)
+	s.Assigned(javaClient, rules.Membership{Group: "billing", MemberID: "b"}, nil, true)
+	if group, ok := s.Group(javaClient); !ok || group != "billing" {
+		t.Errorf("two members of one group: %q, %v", group, ok)
+	}
+	s.Assigned(javaClient, rules.Membership{Group: "audit", MemberID: "c"}, nil, true)
+	if group, ok := s.Group(javaClient); ok {
+		t.Errorf("members of two groups: %q", group)
+	}
+}
