@@ -74,6 +74,7 @@ const (
 	outcomeBroker outcome = iota // the broker answered
 	outcomeLocal                 // warder answered
 	outcomeNone                  // nobody answers (acks=0)
+	outcomeClosed                // the connection ended before
 )
 
 // tapOutcome notes what the tap shows as the outcome; the first word stays.
@@ -100,7 +101,27 @@ func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 	x.API, x.Key, x.Version, x.CorrelationID = protocol.APIName(ex.key), ex.key, ex.version, ex.correlationID
 	x.RequestBytes, x.ResponseBytes, x.Latency = ex.requestBytes, answerBytes, latency
 	if x.Outcome == "" {
-		x.Outcome = [...]string{outcomeBroker: tap.OutcomeOK, outcomeLocal: tap.OutcomeLocal, outcomeNone: tap.OutcomeNoAnswer}[how]
+		x.Outcome = [...]string{outcomeBroker: tap.OutcomeOK, outcomeLocal: tap.OutcomeLocal, outcomeNone: tap.OutcomeNoAnswer, outcomeClosed: tap.OutcomeClosed}[how]
 	}
 	s.srv.tap.Publish(x)
+}
+
+// unserved shows a request that was read and went nowhere.
+func (s *session) unserved(rq *request) {
+	if rq.tap == nil || s.inflight.holds(rq.tap) || rq.tap.API != "" { // it is shown when its answer comes, or has been
+		return
+	}
+	ex := s.exchange(rq, nil)
+	s.complete(ex, 0, outcomeClosed)
+	s.inflight.put(ex)
+}
+
+// unansweredEnd shows the requests that a session has left without an answer. Both
+// loops have ended.
+func (s *session) unansweredEnd() {
+	for _, ex := range s.inflight.shown() {
+		if ex.tap.API == "" {
+			s.complete(ex, 0, outcomeClosed)
+		}
+	}
 }

@@ -135,10 +135,12 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	s.srv.log.Debug().Uint64("conn_id", s.id).Str("client_id", id.ClientID).Int("denied", len(v.Denied)).Msg("produce denied")
 	all := len(v.Denied) == req.NumPartitions
 	if req.Acks == 0 && v.AcksZero == rules.CloseConnection {
+		ex.tapOutcome(tap.OutcomeDenied)
 		return closingf(ReasonDenied, "a rule refused a batch that was sent with acks=0: there is no answer that could say so")
 	}
 	if all {
 		if req.Acks == 0 {
+			ex.tapOutcome(tap.OutcomeDenied)
 			s.unanswered(ex)
 			return s.consume(rq)
 		}
@@ -158,11 +160,11 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	p := append(frame.Bytes()[:4], rq.header()...)
 	p = req.AppendWithout(p, func(ordinal int) bool { return denied[ordinal] })
 	binary.BigEndian.PutUint32(p, uint32(len(p)-4))
+	ex.tapOutcome(tap.OutcomeDenied)
 	if req.Acks == 0 {
 		s.unanswered(ex)
 		return s.substitute(rq, nil, p)
 	}
-	ex.tapOutcome(tap.OutcomeDenied)
 	ex.state = &produceState{denied: slices.Clone(v.Denied), producerID: producerOf(req)}
 	return s.substitute(rq, ex, p)
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -253,6 +254,23 @@ func (q *inflight) orphans() []sideRequest {
 	for i := range q.n {
 		if side, ok := q.ring[(q.head+i)%len(q.ring)].state.(sideRequest); ok {
 			list = append(list, side)
+		}
+	}
+	return list
+}
+
+// holds reports whether the exchange that will be shown as x is in the queue.
+func (q *inflight) holds(x *tap.Exchange) bool {
+	return slices.ContainsFunc(q.shown(), func(ex *exchange) bool { return ex.tap == x })
+}
+
+// shown returns the exchanges in the queue that are shown to somebody.
+func (q *inflight) shown() (list []*exchange) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.n {
+		if ex := q.ring[(q.head+i)%len(q.ring)]; ex.tap != nil {
+			list = append(list, ex)
 		}
 	}
 	return list

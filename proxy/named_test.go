@@ -201,3 +201,24 @@ func TestTapSaysWhatItHasNotRead(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+func TestTapShowsWhatWasNotAnswered(t *testing.T) {
+	r := newRig(t, nil)
+	next := r.tapped(tap.Filter{})
+	r.broker.Handle(protocol.ListGroups, func(*fakebroker.Frame) []byte { return nil })
+	c := r.dial()
+	c.Send(&kmsg.ListGroupsRequest{Version: 0})
+	r.broker.Conn(t, 0).WaitFrames(t, 1)
+	c.Conn().Close()
+	if x := next("ListGroups"); x.Outcome != tap.OutcomeClosed || x.ResponseBytes != 0 || x.Latency != 0 {
+		t.Errorf("%+v", x)
+	}
+
+	r.rules("block")
+	c = r.dial()
+	c.Send(produce(9, 0, "orders", []string{"forbidden"}))
+	if x := next("Produce"); x.Outcome != tap.OutcomeDenied {
+		t.Errorf("%+v", x)
+	}
+	r.closedBy(ReasonDenied)
+}

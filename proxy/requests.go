@@ -50,6 +50,15 @@ func (s *session) nextRequest() error {
 	if err := s.watch(rq); err != nil {
 		return err
 	}
+	if err := s.handle(rq); err != nil {
+		s.unserved(rq)
+		return err
+	}
+	return nil
+}
+
+// handle gives the request to the file of its API; what has none passes unread.
+func (s *session) handle(rq *request) error {
 	h := handlerOf(rq.Key)
 	if s.srv.passive && !rq.known() {
 		h = &handler{}

@@ -119,6 +119,7 @@ func (s *session) run(ctx context.Context) error {
 	<-responses
 	s.recorded()
 	s.side.close(s.inflight.orphans())
+	s.unansweredEnd()
 	s.membersGone(s.cause)
 	s.usesEnd(s.cause)
 	s.lingerClose()
