@@ -15,6 +15,8 @@ type ChangeVerdict struct {
 	// nothing goes upstream, since a broker carries out the entries of a request
 	// one by one and half of what somebody wanted is what nobody wanted.
 	Denied []ChangeDenial
+	// Rules are those that denied, in alphabetical order.
+	Rules []string
 	// Together is the text for all other entries of a refused request.
 	Together string
 	// Keep asks for the exchange to be kept in the recording.
@@ -114,7 +116,7 @@ func (g *Gate) concludeChanges(n int) ChangeVerdict {
 		for i := range g.refused {
 			v.Denied = append(v.Denied, ChangeDenial{g.refused[i].ordinal, g.refused[i].message})
 		}
-		v.Together, denied = refusedWith(&g.refused[0]), n
+		v.Rules, v.Together, denied = g.refusedBy(), refusedWith(&g.refused[0]), n
 		if n > len(g.refused) {
 			consequences = rules.Evidence{{Name: "changes_refused", Value: n}}
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"warder/protocol"
@@ -15,7 +16,7 @@ func (g *Gate) conclude(req *protocol.ProduceRequest) ProduceVerdict {
 	var consequences rules.Evidence
 	if len(g.refused) > 0 {
 		again := g.deny(req)
-		v.Denied, v.AcksZero = g.denied, g.acksZero()
+		v.Denied, v.Rules, v.AcksZero = g.denied, g.refusedBy(), g.acksZero()
 		consequences = g.consequences(&v, again)
 	}
 	// Nothing of a request goes on when its connection is closed.
@@ -52,6 +53,15 @@ func (g *Gate) deny(req *protocol.ProduceRequest) (again bool) {
 		again = g.remember(d.Topic) || again
 	}
 	return again
+}
+
+// refusedBy names the rules that refused.
+func (g *Gate) refusedBy() (list []string) {
+	for i := range g.refused {
+		list = append(list, g.refused[i].rule.spec.ID)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // refusesWhole says whether every partition must go. A client that takes back

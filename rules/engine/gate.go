@@ -72,6 +72,8 @@ type ProduceVerdict struct {
 	// Denied partitions, by Ordinal. Empty: the original bytes go on. All
 	// partitions of the request: nothing goes upstream.
 	Denied []protocol.Denial
+	// Rules are those that denied, in alphabetical order.
+	Rules []string
 	// AcksZero says what to do about a denied request with acks=0: close the
 	// connection, or forward the rest and drop the denied partitions.
 	AcksZero rules.AcksZero
