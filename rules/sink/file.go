@@ -97,26 +97,33 @@ func (s *File) open() error {
 	return nil
 }
 
-// rotate makes room for a new file, oldest first. If it fails half way nothing
-// is lost: the next attempt finds the same files.
+// rotate makes room for a new file.
 func (s *File) rotate() error {
 	if err := s.shut(); err != nil {
 		return err
 	}
-	if s.keep == 0 {
-		return os.Remove(s.path)
+	return Rotate(s.path, s.keep)
+}
+
+// Rotate renames a file to path.1, path.1 to path.2 and so on, the oldest first; what
+// lies beyond keep is overwritten, and with 0 the file itself is removed. If it
+// fails half way nothing is lost: the next attempt finds the same files.
+func Rotate(path string, keep int) error {
+	if keep == 0 {
+		return os.Remove(path)
 	}
-	for i := s.keep - 1; i >= 0; i-- {
-		if err := os.Rename(s.numbered(i), s.numbered(i+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for i := keep - 1; i >= 0; i-- {
+		if err := os.Rename(Rotated(path, i), Rotated(path, i+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *File) numbered(i int) string {
+// Rotated is what the file is called that was rotated i times.
+func Rotated(path string, i int) string {
 	if i == 0 {
-		return s.path
+		return path
 	}
-	return s.path + "." + strconv.Itoa(i)
+	return path + "." + strconv.Itoa(i)
 }
