@@ -10,6 +10,9 @@ import (
 // reported.
 const MaxPrincipal = 1024
 
+// maxMechanism is where the name of a mechanism is cut; those that are registered have at most 20 bytes (RFC 4422).
+const maxMechanism = 64
+
 // SASLObserver follows one SASL exchange, from the handshake to the broker's
 // last word, and learns who the client is where the mechanism says so in clear
 // and the broker agrees: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER. Other
@@ -19,6 +22,7 @@ const MaxPrincipal = 1024
 // It is not safe for concurrent use. Every re-authentication (KIP-368) needs an
 // observer of its own.
 type SASLObserver struct {
+	name      string // of the mechanism, at most maxMechanism bytes
 	mechanism mechanism
 	claimed   string // the name in the client's first token; "" when there is none that counts
 	round     int    // tokens of the client seen
@@ -40,7 +44,7 @@ const (
 // NewSASLObserver returns an observer of an exchange by the mechanism that the
 // client named in its SaslHandshake.
 func NewSASLObserver(name string) *SASLObserver {
-	o := new(SASLObserver)
+	o := &SASLObserver{name: name[:min(len(name), maxMechanism)]}
 	switch name {
 	case "PLAIN":
 		o.mechanism = mechanismPlain
@@ -87,7 +91,7 @@ func (o *SASLObserver) Response(version int16, body []byte) {
 	switch {
 	case o.finished:
 	case err != nil || a.errorCode != 0:
-		o.finished, o.claimed = true, ""
+		o.finished = true
 	case o.final(a):
 		o.finished, o.succeeded = true, true
 		o.lifetime = time.Duration(min(max(a.lifetimeMs, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
@@ -137,6 +141,13 @@ func (o *SASLObserver) Principal() string {
 	}
 	return o.claimed
 }
+
+// Mechanism returns the name of the mechanism.
+func (o *SASLObserver) Mechanism() string { return o.name }
+
+// Claimed returns the name that the client claims, whether the broker has agreed or
+// not; "" where Principal is never known. It is not to be trusted.
+func (o *SASLObserver) Claimed() string { return o.claimed }
 
 // SessionLifetime returns how long the session may last until the client has to
 // authenticate anew (KIP-368, connections.max.reauth.ms); 0 means for ever.
