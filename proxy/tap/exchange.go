@@ -31,25 +31,29 @@ const (
 // Exchange is one request and its answer. It is published by pointer and read-only from then on.
 // Its JSON form is stable: the lines of `warder tap --output json` and of the admin stream.
 type Exchange struct {
-	Time          time.Time     `json:"time"`                // when the request had been read
-	Session       uint64        `json:"session"`             // number of the client connection, from 1 since start
-	Listener      string        `json:"listener,omitempty"`  // name of the listener in the configuration
-	Remote        string        `json:"remote"`              // client address, host:port
-	ClientID      string        `json:"client_id,omitempty"` // as the client sent it: not trusted, may hold any byte
-	Software      string        `json:"software,omitempty"`  // client_software_name and version of ApiVersions v3+
-	NodeID        int32         `json:"node_id"`             // broker the connection leads to; -1 for a bootstrap connection
-	API           string        `json:"api"`                 // Kafka's name of the API, such as Produce
-	Key           int16         `json:"key"`                 // API key
-	Version       int16         `json:"version"`             // API version
-	CorrelationID int32         `json:"correlation_id"`      // as the client sent it
-	RequestBytes  int           `json:"request_bytes"`       // with the 4 length bytes
-	ResponseBytes int           `json:"response_bytes"`      // with the 4 length bytes; 0 without an answer
-	Latency       time.Duration `json:"latency_ns"`          // from reading the request to having its answer; 0 without one
-	Acks          *int16        `json:"acks,omitempty"`      // Produce only: -1, 0 or 1
+	Time          time.Time     `json:"time"`                     // when the request had been read
+	Session       uint64        `json:"session"`                  // number of the client connection, from 1 since start
+	Listener      string        `json:"listener,omitempty"`       // name of the listener in the configuration
+	Remote        string        `json:"remote"`                   // client address, host:port
+	ClientID      string        `json:"client_id,omitempty"`      // as the client sent it: not trusted, may hold any byte
+	Software      string        `json:"software,omitempty"`       // client_software_name and version of ApiVersions v3+
+	Principal     string        `json:"principal,omitempty"`      // type and name, as in User:alice; empty when nobody authenticated, or the mechanism hides it
+	TLSSubject    string        `json:"tls_subject,omitempty"`    // of the client's certificate
+	NodeID        int32         `json:"node_id"`                  // broker the connection leads to; -1 for a bootstrap connection
+	API           string        `json:"api"`                      // Kafka's name of the API, such as Produce
+	Key           int16         `json:"key"`                      // API key
+	Version       int16         `json:"version"`                  // API version
+	CorrelationID int32         `json:"correlation_id"`           // as the client sent it
+	RequestBytes  int           `json:"request_bytes"`            // with the 4 length bytes
+	ResponseBytes int           `json:"response_bytes"`           // with the 4 length bytes; 0 without an answer
+	RequestUnread bool          `json:"request_unread,omitempty"` // what it names is not known: too large (inspect.max_message), or not understood
+	Latency       time.Duration `json:"latency_ns"`               // from reading the request to having its answer; 0 without one
+	Acks          *int16        `json:"acks,omitempty"`           // Produce only: -1, 0 or 1
 	Partitions    []Partition   `json:"partitions,omitempty"`
 	More          int           `json:"more_partitions,omitempty"` // partitions beyond MaxPartitions
 	Resources     []Resource    `json:"resources,omitempty"`       // what the request names besides topics, and the group that a Fetch is for
 	MoreResources int           `json:"more_resources,omitempty"`  // resources beyond MaxResources
+	Rules         []string      `json:"rules,omitempty"`           // that refused it, where the outcome is denied
 	Outcome       string        `json:"outcome"`                   // one of the constants above, or the name of the first Kafka error in the answer
 
 	configs int // settings named so far

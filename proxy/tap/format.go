@@ -35,6 +35,9 @@ func (f *Formatter) Append(dst []byte, x *Exchange) []byte {
 	dst = pad(append(dst, ' '), Size(x.RequestBytes)+"/"+Size(x.ResponseBytes), 17)
 	dst = pad(append(dst, ' '), latency(x), 8)
 	dst = f.paint(append(dst, ' '), outcomeColor(x.Outcome), x.Outcome)
+	if x.RequestUnread {
+		dst = append(dst, " request unread"...)
+	}
 	if x.Acks != nil {
 		dst = append(dst, " acks="...)
 		dst = append(dst, acks(*x.Acks)...)
