@@ -23,6 +23,8 @@ type Config struct {
 	Suppressions []Suppression `yaml:"suppressions" reload:"live"`
 	// Where findings go, besides the admin interface.
 	Sinks Sinks `yaml:"sinks" reload:"live"`
+	// A trail of who did what, chained by hashes so that gaps and edits show. Off unless given.
+	Audit *Audit `yaml:"audit"`
 	// Recordings of what passes, to be replayed and exported. Nothing is recorded without it.
 	Record *Record `yaml:"record"`
 	// warder's own log, on stderr.

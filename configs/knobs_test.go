@@ -120,8 +120,11 @@ func kindOf(t reflect.Type) string {
 	case reflect.Slice:
 		return "list of " + kindOf(t.Elem())
 	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return "name -> " + kindOf(t.Elem())
+		}
 		return "node id -> " + kindOf(t.Elem())
-	case reflect.Int, reflect.Int32, reflect.Int64:
+	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Float64:
 		return "number"
 	case reflect.Bool:
 		return "true, false"

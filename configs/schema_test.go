@@ -50,9 +50,14 @@ func (m schemaMaker) of(v reflect.Value, tag reflect.StructTag) object {
 	case reflect.Slice:
 		return object{"type": "array", "items": m.of(valueFor(t.Elem()), tag)}
 	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return object{"type": "object", "additionalProperties": m.of(valueFor(t.Elem()), "")}
+		}
 		return object{"type": "object", "patternProperties": object{"^[0-9]+$": m.of(valueFor(t.Elem()), "")}, "additionalProperties": false}
 	case reflect.Bool:
 		return object{"type": "boolean"}
+	case reflect.Float64:
+		return object{"type": "number"}
 	case reflect.Int:
 		return object{"type": "integer", "minimum": json.Number(tag.Get("min")), "maximum": json.Number(tag.Get("max"))}
 	default:

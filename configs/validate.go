@@ -44,6 +44,9 @@ func (v *validator) all() {
 	v.ruleNames()
 	v.suppressions()
 	v.sinks()
+	if v.config.Audit != nil {
+		v.audit()
+	}
 	v.record()
 }
 
@@ -314,24 +317,28 @@ func (v *validator) webhook(w *WebhookSink) {
 }
 
 func (v *validator) kafkaSink(k *KafkaSink) {
-	const path = "sinks.kafka"
-	if k.Topic == "" {
-		v.fail(path, "sinks.kafka needs `topic`")
+	v.kafkaTopic("sinks.kafka", k.Topic, k.Bootstrap, k.TLS, k.Login)
+}
+
+// kafkaTopic checks a topic that warder writes to for itself.
+func (v *validator) kafkaTopic(path, topic string, bootstrap []Address, tls *ClientTLS, login *Login) {
+	if topic == "" {
+		v.fail(path, "%s needs `topic`", path)
 	}
-	if len(k.Bootstrap) == 0 && k.TLS != nil {
+	if len(bootstrap) == 0 && tls != nil {
 		v.fail(path+".tls", "tls here is for brokers of another cluster, given as `bootstrap`; those of upstream are spoken to as upstream.tls says")
 	}
-	for i, a := range k.Bootstrap {
+	for i, a := range bootstrap {
 		for _, l := range v.config.Listeners {
 			if a == l.Address {
-				v.fail(fmt.Sprintf("%s.bootstrap[%d]", path, i), "%s is where warder itself listens; findings about findings would have no end", a)
+				v.fail(fmt.Sprintf("%s.bootstrap[%d]", path, i), "%s is where warder itself listens; what it writes there about itself would have no end", a)
 			}
 		}
 	}
-	if k.TLS != nil {
-		v.clientTLS(path+".tls", k.TLS)
+	if tls != nil {
+		v.clientTLS(path+".tls", tls)
 	}
-	if k.Login != nil {
-		v.login(path+".login", *k.Login)
+	if login != nil {
+		v.login(path+".login", *login)
 	}
 }

@@ -30,7 +30,7 @@ func TestGoroutinesOnlyWhereTheyAreAwaited(t *testing.T) {
 			continue
 		}
 		switch s.pkg() {
-		case "proxy", "proxy/admin", "proxy/embedded", "record", "rules/engine", "rules/sink", "cmd/warder":
+		case "proxy", "proxy/admin", "proxy/audit", "proxy/embedded", "record", "rules/engine", "rules/sink", "cmd/warder":
 			continue
 		}
 		for _, line := range goStatements(s) {

@@ -36,12 +36,13 @@ record: protocol protocol/records rules record/scrub
 record/capture: record protocol
 
 proxy/tap:
+proxy/audit: protocol rules rules/sink proxy/tap configs
 proxy/embedded:
 proxy/registry: rules rules/state configs
-proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine record proxy/tap configs
+proxy: protocol protocol/wire protocol/records protocol/messages rules rules/state rules/sink rules/engine record proxy/tap proxy/audit configs
 proxy/admin: rules rules/state rules/sink proxy proxy/tap configs
 
-cmd/warder: configs docs protocol protocol/records record record/capture record/pcapng record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/admin proxy/embedded proxy/registry
+cmd/warder: configs docs protocol protocol/records record record/capture record/pcapng record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/audit proxy/admin proxy/embedded proxy/registry
 
 test/house:
 test/fakebroker:
@@ -59,14 +60,14 @@ github.com/klauspost/compress: protocol/records record
 github.com/oklog/ulid/v2: rules/engine
 github.com/pierrec/lz4/v4: protocol/records
 github.com/prometheus/client_golang: proxy proxy/admin
-github.com/rs/zerolog: cmd/warder proxy proxy/admin record rules/engine rules/sink
+github.com/rs/zerolog: cmd/warder proxy proxy/admin proxy/audit record rules/engine rules/sink
 github.com/spf13/cobra: cmd/warder
 github.com/spf13/pflag: cmd/warder
 github.com/twmb/franz-go/pkg/kadm: cmd/warder proxy/embedded
-github.com/twmb/franz-go/pkg/kerr: cmd/warder proxy protocol protocol/messages
+github.com/twmb/franz-go/pkg/kerr: cmd/warder proxy proxy/audit protocol protocol/messages
 github.com/twmb/franz-go/pkg/kfake: proxy/embedded
-github.com/twmb/franz-go/pkg/kgo: cmd/warder proxy proxy/embedded rules/sink
-github.com/twmb/franz-go/pkg/kmsg: cmd/warder protocol protocol/messages proxy proxy/embedded
+github.com/twmb/franz-go/pkg/kgo: cmd/warder proxy proxy/audit proxy/embedded rules/sink
+github.com/twmb/franz-go/pkg/kmsg: cmd/warder protocol protocol/messages proxy proxy/audit proxy/embedded
 github.com/twmb/franz-go/pkg/kversion: proxy/embedded
 github.com/twmb/franz-go/pkg/sasl: cmd/warder proxy
 go.yaml.in/yaml/v4: configs
