@@ -84,7 +84,15 @@ func (ex *exchange) tapOutcome(outcome string) {
 	}
 }
 
-// complete counts an exchange that has its answer and shows it to the tap.
+// tapDenied notes which rules refused the request.
+func (ex *exchange) tapDenied(rules []string) {
+	if ex.tap != nil {
+		ex.tap.Rules = rules
+	}
+	ex.tapOutcome(tap.OutcomeDenied)
+}
+
+// complete counts an exchange that is over, and shows it to the tap and the audit trail.
 func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 	var latency time.Duration
 	if how == outcomeBroker {
@@ -98,29 +106,24 @@ func (s *session) complete(ex *exchange, answerBytes int, how outcome) {
 	id := s.identity.Load()
 	x.Time, x.Session, x.Listener, x.Remote = ex.readAt, s.id, s.listener.name, s.remote.String()
 	x.ClientID, x.Software, x.NodeID = id.ClientID, id.Software(), s.node
+	x.Principal, x.TLSSubject = id.Principal, id.TLSSubject
 	x.API, x.Key, x.Version, x.CorrelationID = protocol.APIName(ex.key), ex.key, ex.version, ex.correlationID
 	x.RequestBytes, x.ResponseBytes, x.Latency = ex.requestBytes, answerBytes, latency
 	if x.Outcome == "" {
 		x.Outcome = [...]string{outcomeBroker: tap.OutcomeOK, outcomeLocal: tap.OutcomeLocal, outcomeNone: tap.OutcomeNoAnswer, outcomeClosed: tap.OutcomeClosed}[how]
 	}
 	s.srv.tap.Publish(x)
-}
-
-// unserved shows a request that was read and went nowhere.
-func (s *session) unserved(rq *request) {
-	if rq.tap == nil || s.inflight.holds(rq.tap) || rq.tap.API != "" { // it is shown when its answer comes, or has been
-		return
+	if ex.audited > 0 {
+		s.srv.audit.Exchange(x, ex.audited)
 	}
-	ex := s.exchange(rq, nil)
-	s.complete(ex, 0, outcomeClosed)
-	s.inflight.put(ex)
 }
 
-// unansweredEnd shows the requests that a session has left without an answer. Both
-// loops have ended.
+// unansweredEnd shows the requests that a session has left without an answer: those
+// that are open, and the last one if it went nowhere. Both loops have ended.
 func (s *session) unansweredEnd() {
-	for _, ex := range s.inflight.shown() {
-		if ex.tap.API == "" {
+	last := s.exchange(&s.request, nil)
+	for _, ex := range append(s.inflight.shown(), last) {
+		if ex.tap != nil && ex.tap.API == "" { // else it has been shown
 			s.complete(ex, 0, outcomeClosed)
 		}
 	}

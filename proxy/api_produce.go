@@ -117,6 +117,9 @@ func (s *session) unanswered(ex *exchange) {
 // broker may judge it, unless the operator wants nothing through that was not inspected.
 func (s *session) undecodableProduce(rq *request, cause error) error {
 	s.srv.metrics.skipped("malformed", rq.size)
+	if rq.tap != nil {
+		rq.tap.RequestUnread = true
+	}
 	s.srv.noise.Warn().Err(cause).Uint64("conn_id", s.id).Str("client_id", s.identity.Load().ClientID).
 		Msg("a Produce request could not be decoded")
 	if s.srv.settings().refuse {
@@ -135,12 +138,12 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	s.srv.log.Debug().Uint64("conn_id", s.id).Str("client_id", id.ClientID).Int("denied", len(v.Denied)).Msg("produce denied")
 	all := len(v.Denied) == req.NumPartitions
 	if req.Acks == 0 && v.AcksZero == rules.CloseConnection {
-		ex.tapOutcome(tap.OutcomeDenied)
+		ex.tapDenied(v.Rules)
 		return closingf(ReasonDenied, "a rule refused a batch that was sent with acks=0: there is no answer that could say so")
 	}
 	if all {
 		if req.Acks == 0 {
-			ex.tapOutcome(tap.OutcomeDenied)
+			ex.tapDenied(v.Rules)
 			s.unanswered(ex)
 			return s.consume(rq)
 		}
@@ -148,7 +151,7 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 		if err != nil {
 			return closing(ReasonInternal, err)
 		}
-		ex.tapOutcome(tap.OutcomeDenied)
+		ex.tapDenied(v.Rules)
 		return s.answer(rq, ex, frame)
 	}
 	denied := make(map[int]bool, len(v.Denied))
@@ -160,7 +163,7 @@ func (s *session) denyProduce(rq *request, req *protocol.ProduceRequest, ex *exc
 	p := append(frame.Bytes()[:4], rq.header()...)
 	p = req.AppendWithout(p, func(ordinal int) bool { return denied[ordinal] })
 	binary.BigEndian.PutUint32(p, uint32(len(p)-4))
-	ex.tapOutcome(tap.OutcomeDenied)
+	ex.tapDenied(v.Rules)
 	if req.Acks == 0 {
 		s.unanswered(ex)
 		return s.substitute(rq, nil, p)

@@ -6,6 +6,7 @@ import (
 
 	"warder/protocol"
 	"warder/protocol/messages"
+	"warder/proxy/audit"
 	"warder/rules"
 )
 
@@ -40,26 +41,25 @@ func (a *authentication) begin(o *messages.SASLObserver) {
 	a.open.Store(o != nil)
 }
 
-// observe lets f see the exchange that is under way and, when that ended it with
-// success, returns whom the broker took the client for.
-func (a *authentication) observe(f func(*messages.SASLObserver)) (principal string, succeeded bool) {
+// observe lets f see the exchange that is under way and returns its observer when
+// that has ended it, else nil.
+func (a *authentication) observe(f func(*messages.SASLObserver)) (ended *messages.SASLObserver) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o := a.observer
 	if o == nil {
-		return "", false
+		return nil
 	}
 	f(o)
 	if !o.Finished() {
-		return "", false
+		return nil
 	}
 	a.observer = nil
 	a.open.Store(false)
-	if !o.Succeeded() {
-		return "", false
+	if o.Succeeded() {
+		a.done.Store(true)
 	}
-	a.done.Store(true)
-	return o.Principal(), true
+	return o
 }
 
 // satisfied reports whether a request of this API ends the time in which a client
@@ -134,9 +134,15 @@ func onSaslAuthenticateAnswer(s *session, ex *exchange, a *answer) error {
 
 // followSASL shows a step of the exchange to its observer and takes over whom it was for.
 func (s *session) followSASL(step func(*messages.SASLObserver)) {
-	if principal, ok := s.auth.observe(step); ok {
-		s.identify(func(id *rules.Identity) { id.Principal = userPrincipal(principal) })
+	ended := s.auth.observe(step)
+	switch {
+	case ended == nil:
+	case ended.Succeeded():
+		s.identify(func(id *rules.Identity) { id.Principal = userPrincipal(ended.Principal()) })
 		s.srv.lookups.own.saslSeen.Store(true)
+		s.audit(audit.LoggedIn, audit.Event{Time: s.srv.now(), Mechanism: ended.Mechanism()})
+	default:
+		s.audit(audit.LoginFailed, audit.Event{Time: s.srv.now(), Mechanism: ended.Mechanism(), Claimed: ended.Claimed()})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"warder/protocol"
 	"warder/protocol/messages"
-	"warder/proxy/tap"
 	"warder/rules"
 	"warder/rules/engine"
 )
@@ -60,7 +59,7 @@ func (s *session) refuse(rq *request, body []byte, v *engine.ChangeVerdict) erro
 	}
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)-protocol.FrameLengthSize))
 	ex := s.exchange(rq, nil)
-	ex.tapOutcome(tap.OutcomeDenied)
+	ex.tapDenied(v.Rules)
 	return s.answer(rq, ex, frame)
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +38,8 @@ type exchange struct {
 	written []writtenTo
 	asked   askedOf // set where somebody counts it, see uses.go
 
-	tap *tap.Exchange // what the tap will show; nil while nobody looks
+	tap     *tap.Exchange // what the tap and the audit trail will show; nil while nobody looks
+	audited int           // of how many exchanges this one stands in the audit trail; 0: it does not
 }
 
 // inflight is the FIFO of exchanges between the two loops of a session. Kafka
@@ -257,11 +257,6 @@ func (q *inflight) orphans() []sideRequest {
 		}
 	}
 	return list
-}
-
-// holds reports whether the exchange that will be shown as x is in the queue.
-func (q *inflight) holds(x *tap.Exchange) bool {
-	return slices.ContainsFunc(q.shown(), func(ex *exchange) bool { return ex.tap == x })
 }
 
 // shown returns the exchanges in the queue that are shown to somebody.

@@ -42,7 +42,7 @@ type Metrics struct {
 	buildInfo       *prometheus.GaugeVec
 
 	record recordMetrics
-
+	audit  auditMetrics
 	groups *groupCollector
 	stores *storeCollector
 }
@@ -77,6 +77,7 @@ func NewMetrics() *Metrics {
 	m.registerInspection()
 	m.registerOperation()
 	m.registerRecord()
+	m.registerAudit()
 	m.groups, m.stores = newGroupCollector(), newStoreCollector()
 	m.Registry.MustRegister(m.groups, m.stores)
 	return m

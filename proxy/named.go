@@ -18,24 +18,30 @@ import (
 
 // watch begins to collect what is shown of the request, if anybody looks.
 func (s *session) watch(rq *request) error {
-	if !s.srv.tap.Enabled() {
+	oneOf, err := s.srv.audit.Take(rq.Key)
+	if err != nil {
+		return closing(ReasonAudit, fmt.Errorf("%s: %w", protocol.APIName(rq.Key), err))
+	}
+	if oneOf == 0 && !s.srv.tap.Enabled() {
 		return nil
 	}
-	rq.tap = &tap.Exchange{}
+	rq.tap, rq.audited = &tap.Exchange{}, oneOf
 	switch {
-	case rq.API == nil || rq.size > s.srv.settings().maxMessage:
-		return nil
 	case rq.Key == protocol.Produce, rq.Key == protocol.Fetch: // see tapProduce and tapFetched
+		return nil
+	case rq.API == nil || rq.size > s.srv.settings().maxMessage:
+		rq.tap.RequestUnread = true
 		return nil
 	}
 	body, err := s.body(rq)
 	if err != nil {
 		return err
 	}
-	// One that cannot be read names nothing, and is the broker's to judge.
+	// One that cannot be read is the broker's to judge.
 	if asked, _ := messages.DecodeRequest(rq.Key, rq.Version, body, s.srv.decodeLimits()); asked != nil {
-		n := naming{s, rq.tap}
-		n.request(asked)
+		naming{s, rq.tap}.request(asked)
+	} else {
+		rq.tap.RequestUnread = true
 	}
 	return nil
 }
@@ -121,7 +127,7 @@ func (s *session) nameIn(v reflect.Value, sh *shape) (name string) {
 	if name != "" || sh.topicID < 0 {
 		return name
 	}
-	id, _ := v.Field(sh.topicID).Interface().([16]byte)
+	id, _ := reflect.TypeAssert[[16]byte](v.Field(sh.topicID))
 	if id == [16]byte{} {
 		return ""
 	}
@@ -149,20 +155,13 @@ func (n naming) coordinator(kind int8, key string) {
 	case 1:
 		n.x.AddResource(tap.Resource{Type: "transactional_id", Name: key})
 	case 2:
-		group, _, _ := cutLast(key, ":", 2)
-		n.x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: group})
-	}
-}
-
-// cutLast cuts text before the nth separator from its end; ok is false when there are not so many.
-func cutLast(text, sep string, nth int) (before, after string, ok bool) {
-	at := len(text)
-	for range nth {
-		if at = strings.LastIndex(text[:at], sep); at < 0 {
-			return text, "", false
+		for range 2 { // a group may have colons in its name
+			if at := strings.LastIndexByte(key, ':'); at >= 0 {
+				key = key[:at]
+			}
 		}
+		n.x.AddResource(tap.Resource{Type: tap.TypeGroup, Name: key})
 	}
-	return text[:at], text[at+len(sep):], true
 }
 
 // configs notes a resource whose settings are asked for or set.
@@ -191,16 +190,17 @@ func (n naming) security(rq kmsg.Request) bool {
 	switch rq := rq.(type) {
 	case *kmsg.CreateACLsRequest:
 		for i := range rq.Creations {
-			c := &rq.Creations[i]
-			n.acl(c.Principal, c.PermissionType, c.Operation, c.ResourceType, c.ResourcePatternType, c.ResourceName, c.Host)
+			n.acl(&rq.Creations[i])
 		}
 	case *kmsg.DeleteACLsRequest:
 		for i := range rq.Filters {
-			f := &rq.Filters[i]
-			n.acl(anything(f.Principal), f.PermissionType, f.Operation, f.ResourceType, f.ResourcePatternType, anything(f.ResourceName), anything(f.Host))
+			n.acls(&rq.Filters[i])
 		}
 	case *kmsg.DescribeACLsRequest:
-		n.acl(anything(rq.Principal), rq.PermissionType, rq.Operation, rq.ResourceType, rq.ResourcePatternType, anything(rq.ResourceName), anything(rq.Host))
+		n.acls(&kmsg.DeleteACLsRequestFilter{
+			ResourceType: rq.ResourceType, ResourceName: rq.ResourceName, ResourcePatternType: rq.ResourcePatternType,
+			Principal: rq.Principal, Host: rq.Host, Operation: rq.Operation, PermissionType: rq.PermissionType,
+		})
 	case *kmsg.AlterClientQuotasRequest:
 		for i := range rq.Entries {
 			n.quota(&rq.Entries[i])
@@ -233,9 +233,18 @@ func (n naming) security(rq kmsg.Request) bool {
 
 func (n naming) user(kind, name string) { n.x.AddResource(tap.Resource{Type: kind, Name: name}) }
 
-// acl notes an ACL, or what a filter matches, in one line.
-func (n naming) acl(principal string, permission kmsg.ACLPermissionType, op kmsg.ACLOperation, kind kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, name, host string) {
-	n.x.AddResource(tap.Resource{Type: "acl", Name: fmt.Sprintf("%s %v %v on %v %v %s from %s", principal, permission, op, pattern, kind, name, host)})
+// acl notes an ACL in one line.
+func (n naming) acl(c *kmsg.CreateACLsRequestCreation) {
+	n.x.AddResource(tap.Resource{Type: "acl", Name: fmt.Sprintf("%s %v %v on %v %v %s from %s",
+		c.Principal, c.PermissionType, c.Operation, c.ResourcePatternType, c.ResourceType, c.ResourceName, c.Host)})
+}
+
+// acls notes what a filter matches, as if it were one ACL.
+func (n naming) acls(f *kmsg.DeleteACLsRequestFilter) {
+	n.acl(&kmsg.CreateACLsRequestCreation{
+		ResourceType: f.ResourceType, ResourceName: anything(f.ResourceName), ResourcePatternType: f.ResourcePatternType,
+		Principal: anything(f.Principal), Host: anything(f.Host), Operation: f.Operation, PermissionType: f.PermissionType,
+	})
 }
 
 // quota notes an entity such as user=alice,client-id=batch, and the quotas that are set for it.

@@ -42,6 +42,7 @@ func fill(v reflect.Value, path string) {
 		}
 	case reflect.Int8:
 		v.SetInt(2) // topic, as the type of a resource; allow; literal
+	default: // stays 0
 	}
 }
 
@@ -134,6 +135,20 @@ func (r *rig) tapped(f tap.Filter) func(api string) *tap.Exchange {
 	}
 }
 
+func TestWhoseCoordinatorIsAskedFor(t *testing.T) {
+	for want, rq := range map[string]*kmsg.FindCoordinatorRequest{
+		"group=billing":          {CoordinatorKey: "billing"},
+		"transactional_id=txn-1": {CoordinatorType: 1, CoordinatorKeys: []string{"txn-1"}},
+		"group=a:b":              {CoordinatorType: 2, CoordinatorKeys: []string{"a:b:3Db5QLSqSZieL3rJBUUegA:0"}},
+	} {
+		n := naming{x: &tap.Exchange{}}
+		n.request(rq)
+		if got := linesOf(n.x); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %s", got, want)
+		}
+	}
+}
+
 func TestTapShowsGroups(t *testing.T) {
 	r := newRig(t, nil)
 	next := r.tapped(tap.Filter{Group: func(id string) bool { return id == "billing" }})
@@ -192,6 +207,17 @@ func TestTapSaysWhatItHasNotRead(t *testing.T) {
 	c := r.dial()
 	c.Do(&kmsg.ListGroupsRequest{Version: 0})
 	if x := next("ListGroups"); x.Outcome != tap.OutcomeUnread {
+		t.Errorf("%+v", x)
+	}
+	long := &kmsg.DescribeGroupsRequest{Version: 0, Groups: []string{strings.Repeat("a", 30_000), strings.Repeat("b", 30_000), strings.Repeat("c", 30_000)}}
+	r.broker.Handle(protocol.DescribeGroups, answerWith(&kmsg.DescribeGroupsResponse{Version: 0}))
+	c.Do(long)
+	if x := next("DescribeGroups"); !x.RequestUnread || x.Outcome != tap.OutcomeOK || len(x.Resources) > 0 {
+		t.Errorf("%+v", x)
+	}
+	long.Groups = long.Groups[:1]
+	c.Do(long)
+	if x := next("DescribeGroups"); x.RequestUnread || len(x.Resources) != 1 || len(x.Resources[0].Name) > tap.MaxName {
 		t.Errorf("%+v", x)
 	}
 	large.Groups = nil

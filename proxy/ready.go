@@ -21,9 +21,24 @@ const (
 )
 
 // Ready tells whether clients can be served: listeners bound, not draining,
-// certificates valid, a bootstrap broker answering.
+// certificates valid, a bootstrap broker answering, the audit trail written.
 func (s *Server) Ready() []Check {
-	return []Check{s.checkListeners(), s.checkDraining(), s.checkCertificates(), s.checkUpstream()}
+	checks := []Check{s.checkListeners(), s.checkDraining(), s.checkCertificates(), s.checkUpstream()}
+	if s.audit != nil {
+		checks = append(checks, s.checkAudit())
+	}
+	return checks
+}
+
+func (s *Server) checkAudit() Check {
+	switch err, stops := s.audit.Check(); {
+	case err == nil:
+		return Check{"audit", checkOK, "the trail is written"}
+	case stops:
+		return Check{"audit", checkFailed, "requests are turned away, since the trail cannot be written: " + err.Error()}
+	default:
+		return Check{"audit", checkDegraded, "the trail cannot be written: " + err.Error()}
+	}
 }
 
 func (s *Server) checkListeners() Check {

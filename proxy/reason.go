@@ -46,6 +46,8 @@ const (
 	ReasonDenied CloseReason = "denied"
 	// ReasonUndecodable: traffic that could not be inspected, with inspect.on_undecodable: refuse.
 	ReasonUndecodable CloseReason = "undecodable"
+	// ReasonAudit: the audit trail cannot be written, and nothing is to be served without (audit.on_failure: stop).
+	ReasonAudit CloseReason = "audit_unavailable"
 	// ReasonShutdown: warder drained the connection and closed it.
 	ReasonShutdown CloseReason = "shutdown"
 	// ReasonDrainDeadline: the drain deadline passed with answers still open.
@@ -59,7 +61,7 @@ var closeReasons = []CloseReason{
 	ReasonClientGone, ReasonBrokerGone, ReasonBrokerUnreachable, ReasonBrokerTLS, ReasonClientTLS,
 	ReasonTLSOnPlaintext, ReasonPlaintextOnTLS, ReasonMalformedRequest, ReasonMalformedResponse,
 	ReasonUnsupportedAPI, ReasonRefusedAPI, ReasonSASLHandshakeV0, ReasonFrameLimit, ReasonConnectionLimit,
-	ReasonUnauthenticated, ReasonDenied, ReasonUndecodable, ReasonShutdown, ReasonDrainDeadline, ReasonInternal,
+	ReasonUnauthenticated, ReasonDenied, ReasonUndecodable, ReasonAudit, ReasonShutdown, ReasonDrainDeadline, ReasonInternal,
 }
 
 // CloseError is the error with which a session ends: the reason for people who

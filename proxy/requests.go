@@ -18,7 +18,9 @@ type request struct {
 	raw   []byte          // the frame, once read
 	taken bool            // the bytes left the window
 	told  bool            // it is recorded, if anybody records
-	tap   *tap.Exchange   // what will be shown of it; nil while nobody looks
+
+	tap     *tap.Exchange // what will be shown of it; nil while nobody looks
+	audited int           // as in exchange
 }
 
 // readRequests is the loop from client to broker. It is the only reader of the
@@ -50,15 +52,6 @@ func (s *session) nextRequest() error {
 	if err := s.watch(rq); err != nil {
 		return err
 	}
-	if err := s.handle(rq); err != nil {
-		s.unserved(rq)
-		return err
-	}
-	return nil
-}
-
-// handle gives the request to the file of its API; what has none passes unread.
-func (s *session) handle(rq *request) error {
 	h := handlerOf(rq.Key)
 	if s.srv.passive && !rq.known() {
 		h = &handler{}
@@ -151,7 +144,7 @@ func (s *session) exchange(rq *request, onAnswer func(*session, *exchange, *answ
 	ex := s.inflight.get()
 	ex.by, ex.key, ex.version, ex.correlationID = byBroker, rq.Key, rq.Version, rq.CorrelationID
 	ex.requestBytes, ex.readAt, ex.onAnswer = rq.size, s.in.readAt, onAnswer
-	ex.tap = rq.tap
+	ex.tap, ex.audited = rq.tap, rq.audited
 	return ex
 }
 

@@ -15,14 +15,15 @@ import (
 
 	"warder/configs"
 	"warder/protocol/messages"
+	"warder/proxy/audit"
 	"warder/proxy/tap"
 	"warder/record"
 	"warder/rules/engine"
 	"warder/rules/state"
 )
 
-// Options is what a Server is made of. All fields are required but Logs, Groups and
-// Recorder.
+// Options is what a Server is made of. All fields are required but Logs, Groups,
+// Audit and Recorder.
 type Options struct {
 	Config  *configs.Config
 	Engine  *engine.Engine
@@ -31,6 +32,7 @@ type Options struct {
 	Groups  *state.Groups // the model of the engine that is to survive a restart; nil if none is
 	Metrics *Metrics
 	Tap     *tap.Hub
+	Audit   *audit.Trail // nil: none
 	Log     zerolog.Logger
 	// Recorder records every connection; nil records none. Whoever made it closes it
 	// when Run has returned.
@@ -51,6 +53,7 @@ type Server struct {
 	metrics      *Metrics
 	tap          *tap.Hub
 	recorder     *record.Recorder
+	audit        *audit.Trail
 	log          zerolog.Logger
 	noise        zerolog.Logger // for what a hostile or broken peer can repeat at will: a bounded rate
 	now          func() time.Time
@@ -91,7 +94,7 @@ func New(o Options) (*Server, error) { return newServer(o, time.Now, false) }
 
 func newServer(o Options, now func() time.Time, passive bool) (*Server, error) {
 	s := &Server{
-		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, recorder: o.Recorder, log: o.Log, now: now, passive: passive,
+		engine: o.Engine, topics: o.Topics, members: state.NewMembers(0), streams: state.NewTopologies(0), transactions: state.NewTransactions(0), logs: o.Logs, groups: o.Groups, metrics: o.Metrics, tap: o.Tap, audit: o.Audit, recorder: o.Recorder, log: o.Log, now: now, passive: passive,
 		noise:    o.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		dirty:    make(chan struct{}, 1),
 		sessions: make(map[uint64]*session),
@@ -279,6 +282,7 @@ func (s *Server) serve(l *listener, node int32, conn net.Conn) {
 		s.metrics.closed(ReasonConnectionLimit)
 		s.noise.Warn().Str("listener", l.name).Str("client_addr", conn.RemoteAddr().String()).
 			Str("reason", string(ReasonConnectionLimit)).Msg("connection refused")
+		s.auditRefused(l, conn)
 		return
 	}
 	sess := newSession(s, l, node, conn, s.nextID.Add(1))
@@ -290,6 +294,7 @@ func (s *Server) serve(l *listener, node int32, conn net.Conn) {
 		sess.stop(s.now())
 	}
 	s.metrics.opened(l.name, node)
+	sess.audit(audit.Opened, audit.Event{Time: sess.opened})
 	s.running.Go(func() {
 		cause := sess.run(s.hard)
 		s.mu.Lock()
@@ -308,6 +313,7 @@ func (s *Server) farewell(sess *session, cause error) {
 		reason = ce.Reason
 	}
 	s.metrics.left(sess.listener.name, sess.node, reason)
+	sess.auditClosed(reason, ce)
 	event := s.noise.Warn()
 	switch {
 	case reason == ReasonClientGone, reason == ReasonShutdown, reason == ReasonBrokerGone && ce.Err == nil:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"warder/protocol"
+	"warder/proxy/audit"
 	"warder/record"
 	"warder/rules"
 	"warder/rules/engine"
@@ -197,6 +198,7 @@ func (s *session) acceptTLS(ctx context.Context) error {
 	if certs := conn.ConnectionState().PeerCertificates; len(certs) > 0 {
 		subject := certs[0].Subject.String()
 		s.identify(func(id *rules.Identity) { id.TLSSubject, id.Principal = subject, userPrincipal(subject) })
+		s.audit(audit.LoggedIn, audit.Event{Time: s.srv.now(), Mechanism: "TLS"})
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"warder/configs"
 	"warder/proxy"
 	"warder/proxy/admin"
+	"warder/proxy/audit"
 	"warder/proxy/tap"
 	"warder/record"
 	"warder/rules"
@@ -33,6 +34,7 @@ type instance struct {
 	proxy   *proxy.Server
 	admin   *admin.Server // nil when it is off
 	tap     *tap.Hub
+	audit   *audit.Trail // nil when there is none
 	sinks   *sinks
 	// recorder is nil when nothing is recorded
 	recorder *record.Recorder
@@ -74,8 +76,11 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 		return &exitError{exitUsage, err}
 	}
 	var err error
+	if w.audit, err = openAudit(cfg, w.metrics, w.log); err != nil {
+		return err
+	}
 	w.proxy, err = proxy.New(proxy.Options{
-		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Groups: w.model, Metrics: w.metrics, Tap: w.tap, Log: w.log, Recorder: w.recorder,
+		Config: cfg, Engine: w.engine, Topics: w.topics, Logs: w.logs, Groups: w.model, Metrics: w.metrics, Tap: w.tap, Audit: w.audit, Log: w.log, Recorder: w.recorder,
 	})
 	if err != nil {
 		return err
@@ -136,13 +141,14 @@ func (w *instance) serveAdmin(ctx context.Context) error {
 	return w.admin.Serve(ctx)
 }
 
-// close flushes findings, also when ctx has ended. Sessions must have ended.
+// close flushes findings and the audit trail, also when ctx has ended. Sessions must have ended.
 func (w *instance) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineStop)
 	defer cancel()
 	w.tap.Close()
-	if err := w.engine.Close(ctx); err != nil {
-		return errors.Join(fmt.Errorf("findings: %w", err), w.recorder.Close(ctx))
+	err := w.engine.Close(ctx)
+	if err != nil {
+		err = fmt.Errorf("findings: %w", err)
 	}
-	return w.recorder.Close(ctx)
+	return errors.Join(err, w.audit.Close(ctx), w.recorder.Close(ctx))
 }

@@ -78,10 +78,12 @@ func (w *instance) reload(context.Context) (any, error) {
 	w.metrics.Reloaded(err == nil)
 	w.live.set(next, err)
 	if err != nil {
+		w.auditReload(next, nil, err)
 		w.log.Error().Err(err).Msg("the new configuration is refused; the old one stays in force")
 		return nil, err
 	}
 	result := reloadResult{Changes: append([]configs.Change{}, old.Diff(next)...), NeedsRestart: append([]configs.Change{}, w.live.pending()...)} // lists, be they empty
+	w.auditReload(next, result.Changes, nil)
 	for _, c := range result.Changes {
 		w.log.Info().Str("knob", c.Path).Str("old", c.Old).Str("new", c.New).Bool("live", c.Live).Msg("configuration changed")
 	}

@@ -34,7 +34,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.demoCommand(), a.execCommand(), a.checkCommand(), a.rulesCommand(), a.tapCommand(), a.recordCommand(), a.replayCommand(),
 		a.auditCommand(),
-		a.findingsCommand(), a.explainCommand(), a.versionCommand(),
+		a.findingsCommand(), a.explainCommand(), a.auditVerifyCommand(), a.versionCommand(),
 	)
 	return root
 }

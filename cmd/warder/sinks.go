@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"warder/configs"
 	"warder/rules"
@@ -94,18 +95,23 @@ func (s *sinks) open(name string, c configs.Sinks) (sink.Sink, error) {
 }
 
 func (s *sinks) openKafka(c *configs.KafkaSink) (sink.Sink, error) {
-	bootstrap, tls, login := c.Bootstrap, c.TLS, c.Login
-	if len(bootstrap) == 0 {
-		bootstrap, tls = s.upstream.Bootstrap, s.upstream.TLS
-		if login == nil {
-			login = lookupLogin(s.upstream.Lookup)
-		}
-	}
-	client, err := brokerClient(bootstrap, tls, login, "warder-findings", sink.KafkaOptions()...)
+	client, err := topicClient(s.upstream, c.Bootstrap, c.TLS, c.Login, "warder-findings", sink.KafkaOptions()...)
 	if err != nil {
 		return nil, err
 	}
 	return sink.NewKafka(*c, client)
+}
+
+// topicClient makes a client that writes for warder itself: to brokers of another
+// cluster if they are given, else to those of upstream, never through warder.
+func topicClient(u configs.Upstream, bootstrap []configs.Address, tls *configs.ClientTLS, login *configs.Login, clientID string, opts ...kgo.Opt) (*kgo.Client, error) {
+	if len(bootstrap) == 0 {
+		bootstrap, tls = u.Bootstrap, u.TLS
+		if login == nil {
+			login = lookupLogin(u.Lookup)
+		}
+	}
+	return brokerClient(bootstrap, tls, login, clientID, opts...)
 }
 
 // knobsOf is what a sink was opened with; another value means that it must be opened
