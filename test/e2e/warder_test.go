@@ -57,6 +57,7 @@ type proxySpec struct {
 	listeners []listenerSpec
 	rules     string // YAML below `rules:`, indented by two
 	lookup    string // YAML of `upstream.lookup`, in one line
+	audit     string // YAML of `audit`, in one line
 }
 
 const brokerPorts = 6
@@ -143,6 +144,9 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 	}
 	p.admin = hostPort(admin)
 	fmt.Fprintf(&y, "admin: {address: %s}\n", p.admin)
+	if spec.audit != "" {
+		fmt.Fprintf(&y, "audit: %s\n", spec.audit)
+	}
 	if spec.rules != "" {
 		fmt.Fprintf(&y, "rules:\n%s\n", spec.rules)
 	}
