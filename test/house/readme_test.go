@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -121,16 +123,36 @@ func withFreePorts(t *testing.T, text string) (changed, admin string) {
 	free := map[string]string{}
 	changed = regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`).ReplaceAllStringFunc(text, func(named string) string {
 		if free[named] == "" {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			free[named] = l.Addr().String()
+			free[named] = freeAddress(t)
 		}
 		return free[named]
 	})
 	return changed, free[defaultAdmin]
+}
+
+// The ports of blocks are below those that systems give to clients (IANA: 49152 and
+// up, Linux: 32768 and up): a client of another block could have got the port in the
+// moment before its block listens there.
+const (
+	firstPort = 20_000
+	allPorts  = 12_000
+)
+
+var portsTried atomic.Uint32
+
+func init() { portsTried.Store(rand.Uint32()) } // other checkouts may be tested at the same time
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range allPorts {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+portsTried.Add(1)%allPorts)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // loads gives what is wrong with a configuration that does not say where the brokers are, also in the eyes of the rules.
