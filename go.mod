@@ -2,6 +2,8 @@ module warder
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require (
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/fsnotify/fsnotify v1.10.1
