@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"warder/protocol"
-	"warder/protocol/internal/fixture"
+	"warder/protocol/fixture"
 )
 
 // fixtureCase is one run of forFixtures.

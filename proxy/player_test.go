@@ -253,3 +253,20 @@ func TestPlayCountsWhatItCannotFollow(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A connection that ends in the middle of what is open takes nobody with it.
+func TestPlayGoesOnBehindGarbageWithRequestsOpen(t *testing.T) {
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	p := newPlayRig(t, []rules.Spec{forbidden}, blocking)
+	report := p.play([]*record.Entry{
+		{At: at, Kind: record.Opened, Conn: 1, Node: bootstrapNode},
+		{At: at, Kind: record.Request, Conn: 1, Data: append(opaqueRequest(1, 10), 0, 0, 0, 1, 0)},
+		{At: at, Kind: record.Answer, Conn: 1, Data: []byte{0, 0, 0, 4, 0, 0, 0, 1}},
+		{At: at, Kind: record.Opened, Conn: 2, Node: bootstrapNode},
+		{At: at, Kind: record.Request, Conn: 2, Data: opaqueRequest(1, 10)},
+	})
+	want := PlayReport{Connections: 2, Ended: map[CloseReason]int{ReasonMalformedRequest: 1}, IgnoredBytes: 8}
+	if diff := cmp.Diff(want, report); diff != "" {
+		t.Error(diff)
+	}
+}

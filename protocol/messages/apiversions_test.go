@@ -11,7 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"warder/protocol/internal/fixture"
+	"warder/protocol/fixture"
 )
 
 // testRanges knows even keys up to 60 from 1 to 5, refuses multiples of 20, and

@@ -11,7 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"warder/protocol/internal/fixture"
+	"warder/protocol/fixture"
 )
 
 // testEndpoint stands for protocol.Endpoint, which this package cannot import.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"warder/protocol/internal/fixture"
+	"warder/protocol/fixture"
 )
 
 var loadFixtures = sync.OnceValues(func() ([]fixture.Message, error) { return fixture.Load("../testdata/fixtures") })

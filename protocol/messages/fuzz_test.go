@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"warder/protocol/internal/fixture"
+	"warder/protocol/fixture"
 )
 
 // seed adds every n-th fixture that want accepts.

@@ -14,7 +14,7 @@ import (
 // except in rules/builtin.
 const order = `
 protocol/wire:
-protocol/internal/fixture:
+protocol/fixture:
 protocol/records: protocol/wire
 protocol/messages: protocol/wire
 protocol: protocol/wire protocol/records protocol/messages
@@ -174,7 +174,7 @@ func TestProtocolIsPure(t *testing.T) {
 	banned := []string{"net", "net/netip", "net/http", "context", "log", "log/slog", "os", "github.com/rs/zerolog"}
 	looked := 0
 	for _, s := range sources() {
-		if !strings.HasPrefix(s.path, "protocol/") || s.test() || s.pkg() == "protocol/internal/fixture" {
+		if !strings.HasPrefix(s.path, "protocol/") || s.test() || s.pkg() == "protocol/fixture" {
 			continue
 		}
 		looked++
