@@ -80,7 +80,7 @@ func (w *walker) node(n *node, flexible bool) bool {
 			w.memory += stringMemory
 		}
 	case shapeBytes:
-		r.FlexNullableBytes(flexible) // kmsg aliases them, and takes null for empty
+		w.bytes(n, flexible)
 	case shapeStruct:
 		if n.nullable {
 			w.memory += n.memory + allocatorMemory
@@ -93,6 +93,19 @@ func (w *walker) node(n *node, flexible bool) bool {
 		return w.array(n, flexible)
 	}
 	return r.Err() == nil
+}
+
+// bytes walks bytes, which kmsg aliases. Where Kafka allows no null, kmsg takes it for
+// empty, as Azure's Event Hubs sends it, but takes no other length below 0.
+func (w *walker) bytes(n *node, flexible bool) {
+	r := &w.reader
+	if n.nullable || flexible {
+		r.FlexNullableBytes(flexible)
+		return
+	}
+	if size := r.Int32(); size != -1 {
+		r.Span(int(size))
+	}
 }
 
 // array walks an array. Null counts as empty, as it does for kmsg.
