@@ -20,7 +20,7 @@ func newLog(w io.Writer, c configs.Log) zerolog.Logger {
 	f, isFile := w.(*os.File)
 	console := c.Format == "console" || c.Format == "auto" && isFile && isTerminal(f)
 	if console {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isFile || !wantsColour(f)}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isFile || !wantsColour(f), FormatMessage: consoleMessage}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
 }
@@ -31,4 +31,13 @@ func setLogLevel(c configs.Log) {
 		panic(fmt.Sprintf("log level %q passed the configuration's check: %v", c.Level, err))
 	}
 	zerolog.SetGlobalLevel(level)
+}
+
+// consoleMessage writes the message, which for a finding quotes names that clients
+// chose; zerolog writes it as it is, and quotes values only.
+func consoleMessage(message any) string {
+	if message == nil {
+		return ""
+	}
+	return printable(fmt.Sprint(message))
 }
