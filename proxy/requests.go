@@ -52,6 +52,17 @@ func (s *session) nextRequest() error {
 	if err := s.watch(rq); err != nil {
 		return err
 	}
+	if err := s.handle(rq); err != nil {
+		return err
+	}
+	if s.authDeadline && s.auth.satisfied(rq.Key) { // all of it has come: its header alone says nothing
+		s.authenticated()
+	}
+	return nil
+}
+
+// handle lets the file of its API decide, which ends with the request read to its end.
+func (s *session) handle(rq *request) error {
 	h := handlerOf(rq.Key)
 	if s.srv.passive && !rq.known() {
 		h = &handler{}
@@ -128,9 +139,6 @@ func (s *session) recognise(rq *request) {
 	}
 	if !s.auth.serving() {
 		s.leftSASL(rq.Key)
-	}
-	if s.authDeadline && s.auth.satisfied(rq.Key) {
-		s.authenticated()
 	}
 	if string(rq.ClientID) != string(s.clientName) {
 		s.clientName = append(s.clientName[:0], rq.ClientID...)
