@@ -134,3 +134,50 @@ func TestShareFetchStreamOfWhatIsCutOff(t *testing.T) {
 		t.Errorf("a long tail: %v", err)
 	}
 }
+
+// FuzzShareFetchResponse: never a panic; what kmsg takes for a whole response is
+// walked, tells the same acquired records, and keeps its size and its meaning when
+// its endpoints change.
+func FuzzShareFetchResponse(f *testing.F) {
+	for _, host := range []string{"", "b", strings.Repeat("broker.", 30)} {
+		for tags := range 3 {
+			resp, _ := shareResponse(host, tags)
+			f.Add(int16(2), resp.AppendTo(nil))
+		}
+	}
+	f.Fuzz(func(t *testing.T, version int16, body []byte) {
+		if len(body) > 1<<16 {
+			return
+		}
+		out, got, err := walkShare(t, version, body, shout)
+		if err == nil && len(out) != len(body) {
+			t.Fatalf("%d bytes became %d", len(body), len(out))
+		}
+		if err != nil || tagBomb(body) || oddLengths(body) {
+			return
+		}
+		before, after := kmsg.NewPtrShareFetchResponse(), kmsg.NewPtrShareFetchResponse()
+		before.Version, after.Version = version, version
+		if before.ReadFrom(body) != nil {
+			return
+		}
+		if err := after.ReadFrom(out); err != nil {
+			t.Fatalf("no response any more: %v\n% x\n% x", err, body, out)
+		}
+		n := 0
+		for _, rt := range before.Topics {
+			for _, rp := range rt.Partitions {
+				for _, a := range rp.AcquiredRecords {
+					want := protocol.Acquired{TopicID: rt.TopicID, Partition: rp.Partition, First: a.FirstOffset, Last: a.LastOffset, DeliveryCount: a.DeliveryCount}
+					if n >= len(got) || got[n] != want {
+						t.Fatalf("range %d: want %+v of %+v", n, want, got)
+					}
+					n++
+				}
+			}
+		}
+		if n != len(got) {
+			t.Fatalf("%d ranges, want %d", len(got), n)
+		}
+	})
+}
