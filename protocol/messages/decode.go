@@ -73,7 +73,9 @@ func trailing(err error) bool {
 }
 
 // kmsgRefused stands for the field when kmsg does not read what check let pass. That
-// would be a difference between kmsg and Kafka's definitions; none is known.
+// is a difference between kmsg and Kafka's definitions. One is known: kmsg reads the
+// tagged NodeEndpoints of Produce and Fetch, and what later versions of Fetch tag
+// besides, in versions that have no such tag yet.
 const kmsgRefused = "message"
 
 func decode(m message, into interface{ ReadFrom([]byte) error }, body []byte, maxBytes int) error {
