@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"warder/configs"
@@ -159,4 +160,27 @@ func sumOf(t *testing.T, metrics *Metrics, name string) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// What real clients said is followed to its end.
+func TestCapturesAreFollowed(t *testing.T) {
+	scripts := captures(t)
+	if len(scripts) < 20 {
+		t.Fatalf("only %d captures", len(scripts))
+	}
+	for i, script := range scripts {
+		metrics := playEverything(t, script)
+		unnamed := testutil.ToFloat64(metrics.uninspected.WithLabelValues("topic_unknown")) // its Metadata was on another connection
+		if n := sumOf(t, metrics, "warder_uninspected_total"); n != unnamed {
+			t.Errorf("capture %d: %v were not inspected", i, n-unnamed)
+		}
+		if n := sumOf(t, metrics, "warder_requests_total"); n < 2 {
+			t.Errorf("capture %d: %v requests", i, n)
+		}
+		for _, reason := range []CloseReason{ReasonMalformedRequest, ReasonMalformedResponse, ReasonFrameLimit, ReasonInternal} {
+			if n := testutil.ToFloat64(metrics.closedBy.WithLabelValues(string(reason))); n != 0 {
+				t.Errorf("capture %d ends as %s", i, reason)
+			}
+		}
+	}
 }

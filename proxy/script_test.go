@@ -28,6 +28,10 @@ var scriptPieces = [16]int{0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 11, 64, 1000, 32 
 
 const maxScriptConns = 4
 
+// maxScriptPauses bounds the time that passes in a script: each second is a tick of
+// all rules, and a fuzzer has other things to do.
+const maxScriptPauses = 5 * time.Minute
+
 // scriptEntry is one of a script.
 type scriptEntry struct {
 	what scriptWhat
@@ -70,6 +74,7 @@ func (e scriptEntry) pieces() [][]byte {
 func recordingOf(script []byte) (all []*record.Entry) {
 	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var open [maxScriptConns]bool
+	pauses := maxScriptPauses
 	for i, e := range readScript(script) {
 		at = at.Add(time.Millisecond)
 		conn := uint64(e.conn) + 1
@@ -87,7 +92,8 @@ func recordingOf(script []byte) (all []*record.Entry) {
 		case scriptLost:
 			all = append(all, &record.Entry{At: at, Kind: record.Lost, Conn: conn})
 			for _, seconds := range e.data[:min(len(e.data), 8)] {
-				at = at.Add(time.Duration(seconds) * time.Second)
+				pause := min(time.Duration(seconds)*time.Second, pauses)
+				at, pauses = at.Add(pause), pauses-pause
 			}
 		case scriptClosed:
 			open[e.conn] = false
