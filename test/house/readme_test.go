@@ -267,6 +267,22 @@ func TestTestsNamedInPagesExist(t *testing.T) {
 	}
 }
 
+// What SECURITY.md says that somebody cannot do is not for want of trying.
+func TestWhatCannotBeDoneIsTried(t *testing.T) {
+	proof, found := regexp.MustCompile("`(?:Test|Fuzz)[A-Z]\\w*`"), 0
+	for _, item := range strings.Split(read(t, "SECURITY.md"), "\n- ") {
+		if item, _, _ = strings.Cut(item, "\n\n"); strings.Contains(item, "**cannot**") {
+			found++
+			if !proof.MatchString(item) {
+				t.Errorf("no test is named: %s", item)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d things cannot be done", found)
+	}
+}
+
 func TestChangelogHasAnUnreleasedPart(t *testing.T) {
 	if !strings.Contains(read(t, "CHANGELOG.md"), "\n## Unreleased\n") {
 		t.Error("CHANGELOG.md has no part `## Unreleased`")
