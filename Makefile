@@ -145,7 +145,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	@grep -rl --include='*_test.go' --exclude-dir=.cache --exclude-dir=e2e '^func Fuzz' . | sort | while read -r file; do \
 	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
 	    echo "== $$target in $$(dirname "$$file")"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzzminimizetime 2s -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzzminimizetime 50x -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
 	  done; \
 	done
 

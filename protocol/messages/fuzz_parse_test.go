@@ -35,9 +35,9 @@ var responseReaders = map[int16]reader{
 	17: func(version int16, body []byte) error { _, err := SaslHandshakeError(version, body); return err },
 }
 
-// FuzzParse: never a panic; what is read into warder's own words is a message as
+// FuzzMessages: never a panic; what is read into warder's own words is a message as
 // Kafka defines it.
-func FuzzParse(f *testing.F) {
+func FuzzMessages(f *testing.F) {
 	want := func(m *fixture.Message) bool {
 		return m.Response && responseReaders[m.Key] != nil || !m.Response && requestReaders[m.Key] != nil
 	}
