@@ -105,7 +105,7 @@ func relay(t *testing.T, r *relayRig, entries []scriptEntry) (seen relayed) {
 		c.(*net.TCPConn).CloseWrite() //nolint:errcheck,forcetypeassert // likewise
 	}()
 	seen.atClient, err = io.ReadAll(c)
-	ln.Close()
+	ln.Close() //nolint:errcheck // nobody dials it any more
 	<-served
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("warder did not end the connection")

@@ -38,7 +38,7 @@ func run(recording, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // it was only read
 	scripts := map[uint64][]byte{}
 	for {
 		e, err := r.Next()

@@ -270,7 +270,7 @@ func TestTestsNamedInPagesExist(t *testing.T) {
 // What SECURITY.md says that somebody cannot do is not for want of trying.
 func TestWhatCannotBeDoneIsTried(t *testing.T) {
 	proof, found := regexp.MustCompile("`(?:Test|Fuzz)[A-Z]\\w*`"), 0
-	for _, item := range strings.Split(read(t, "SECURITY.md"), "\n- ") {
+	for item := range strings.SplitSeq(read(t, "SECURITY.md"), "\n- ") {
 		if item, _, _ = strings.Cut(item, "\n\n"); strings.Contains(item, "**cannot**") {
 			found++
 			if !proof.MatchString(item) {

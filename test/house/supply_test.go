@@ -127,7 +127,7 @@ func TestBinaryIsStatic(t *testing.T) {
 	if err != nil {
 		t.Skip("SKIP: bin/warder is for another system: ", err)
 	}
-	defer binary.Close()
+	defer binary.Close() //nolint:errcheck // it was only read
 	for _, p := range binary.Progs {
 		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
 			t.Errorf("bin/warder has a part %v", p.Type)
