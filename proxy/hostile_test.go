@@ -104,6 +104,7 @@ func FuzzBrokerBytes(f *testing.F) {
 			c.Inspect.FetchRecords = "all"
 		})
 		r.broker.Script(fakebroker.Expect(key), fakebroker.Send(answer))
+		r.broker.Handle(protocol.DescribeConfigs, func(*fakebroker.Frame) []byte { return []byte{} }) // of topics that the answer names
 		name := "c"
 		c := r.dial()
 		c.Write(fakebroker.AppendRequest(nil, key, version, 1, &name, requestOf(key, version).AppendTo(nil)))
