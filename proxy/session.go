@@ -334,7 +334,7 @@ func (s *session) awaitAnswers(cause error) {
 		until = s.until
 	}
 	s.mu.Unlock()
-	if s.played != nil || s.inflight.drain() { // what a Player gives is not waited for: it waits for us
+	if s.inflight.drain() {
 		s.end(cause)
 		return
 	}
