@@ -150,8 +150,12 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: ## Go benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## what warder costs, beside a relay and HAProxy; BENCH_KAFKA=1 with real Kafka too
+	go run ./test/bench $(BENCH_FLAGS)
+
+.PHONY: bench-docs
+bench-docs: ## docs/performance.md, from the result of the last `make bench`
+	go run ./test/bench docs
 
 .PHONY: docs
 docs: ## generated files: docs/reference, configs/schema.json, the rules in README.md

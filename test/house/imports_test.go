@@ -44,6 +44,7 @@ proxy/admin: rules rules/state rules/sink proxy proxy/tap configs
 
 cmd/warder: configs docs protocol protocol/records record record/capture record/pcapng record/scrub rules rules/state rules/sink rules/engine rules/builtin proxy proxy/tap proxy/audit proxy/admin proxy/embedded proxy/registry
 
+test/bench: protocol/records rules/state
 test/house:
 test/captures: record
 test/fakebroker:
