@@ -19,6 +19,12 @@ type fieldWalk struct {
 	levels [walkDepth + 1]walkLevel // by depth of the token
 }
 
+// giveBack ends the loan, and lets go of the value, which belongs to the request.
+func (w *fieldWalk) giveBack() {
+	w.value = nil
+	fieldWalks.Put(w)
+}
+
 // walkedField is a field of one value.
 type walkedField struct {
 	hash     uint64 // of its path
