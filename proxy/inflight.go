@@ -65,6 +65,10 @@ type inflight struct {
 
 const minRing = 4
 
+// spareExchanges are those of all sessions beyond the few that each keeps for itself: a client
+// that has many requests open would else have one made for each of them.
+var spareExchanges = sync.Pool{New: func() any { return new(exchange) }}
+
 func newInflight(limit int) *inflight {
 	q := &inflight{max: limit}
 	q.space.L = &q.mu
@@ -80,7 +84,8 @@ func (q *inflight) get() *exchange {
 		q.free = q.free[:n-1]
 		return ex
 	}
-	return &exchange{}
+	ex, _ := spareExchanges.Get().(*exchange)
+	return ex
 }
 
 // tryPush appends ex and reports whether there was room.
@@ -194,7 +199,9 @@ func (q *inflight) putLocked(ex *exchange) {
 	*ex = exchange{written: ex.written[:0]}
 	if len(q.free) < minRing {
 		q.free = append(q.free, ex)
+		return
 	}
+	spareExchanges.Put(ex)
 }
 
 // unanswered returns the number of open exchanges whose answers have not come yet.

@@ -100,6 +100,30 @@ func steady(t testing.TB, r *rig, request, response []byte) {
 	}
 }
 
+// A client with many requests open costs no more allocations than one with few.
+func TestManyOpenExchangesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("pools allocate at random under the race detector")
+	}
+	q := newInflight(1000)
+	round := func() {
+		const open = 16 * minRing
+		for range open {
+			if !q.tryPush(q.get()) {
+				t.Fatal("no room")
+			}
+		}
+		for range open {
+			q.claim()
+		}
+		q.release(open)
+	}
+	round()
+	if n := testing.AllocsPerRun(100, round); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkProduce(b *testing.B) {
 	request, response := exchangeOf(16 << 10)
 	r := startRig(b, nil, fixedBroker(b, len(request), response), []rules.Spec{forbidden}, nil)
