@@ -21,6 +21,7 @@ type idleSample struct {
 	Connections int
 	RSS         float64 // bytes for each, of the process
 	Descriptors float64 // for each
+	CPU         float64 // ms a second, of the process
 }
 
 // runIdle gives each target, freshly started, many connections that have said something once.
@@ -75,7 +76,24 @@ func (b *bench) idle(t target, count int, small *script) (s idleSample, err erro
 	}
 	after, filesAfter, err := b.settled(r)
 	s.RSS, s.Descriptors = float64(after-before)/float64(count), float64(filesAfter-files)/float64(count)
+	if err == nil {
+		s.CPU, err = b.idleCPU(r)
+	}
 	return s, err
+}
+
+// idleCPU is what a target does while nobody asks it anything, in ms a second.
+func (b *bench) idleCPU(r *running) (float64, error) {
+	var nothing meter
+	from, err := r.point(&nothing)
+	if err != nil {
+		return 0, err
+	}
+	if err := pause(b.ctx, 3*time.Second); err != nil {
+		return 0, err
+	}
+	to, err := r.point(&nothing)
+	return (to.cpu - from.cpu).Seconds() * 1e3 / to.at.Sub(from.at).Seconds(), err
 }
 
 // open makes connections, some at a time, each with one exchange of a few hundred bytes.

@@ -126,9 +126,9 @@ func (r *result) writeLatency(t *strings.Builder) {
 
 func (r *result) writeMemory(t *strings.Builder) {
 	var idle table
-	idle.row("idle connections", "KiB of RSS for each", "descriptors for each")
+	idle.row("idle connections", "KiB of RSS for each", "descriptors for each", "CPU ms/s of all")
 	for _, s := range r.Idle {
-		idle.row(fmt.Sprintf("%s, %d", s.Target, s.Connections), fmt.Sprintf("%.1f", s.RSS/1024), fmt.Sprintf("%.2f", s.Descriptors))
+		idle.row(fmt.Sprintf("%s, %d", s.Target, s.Connections), fmt.Sprintf("%.1f", s.RSS/1024), fmt.Sprintf("%.2f", s.Descriptors), number(s.CPU))
 	}
 	var loaded table
 	loaded.row("under load", "RSS at most, MiB", "allocations for a request, median of the produce loads")

@@ -170,12 +170,17 @@ func startHAProxy(b *bench, r *running, broker string) error {
 	if err != nil {
 		return err
 	}
-	bind := hostPort(port)
-	r.addr = bind
+	r.addr = hostPort(port)
+	return b.haproxyAt(r, broker)
+}
+
+// haproxyAt starts HAProxy on the address that r has.
+func (b *bench) haproxyAt(r *running, broker string) error {
+	bind := r.addr
 	if r.tls {
 		bind += " ssl crt " + b.certs.both
 	}
-	config := b.file(fmt.Sprintf("haproxy-%d.cfg", port))
+	config := b.file(fmt.Sprintf("haproxy-%d.cfg", b.started))
 	text := `global
     maxconn 9000
 defaults
