@@ -73,9 +73,6 @@ func (s *session) noteStored(ex *exchange, resp *protocol.ProduceResponse) {
 			continue
 		}
 		tp := rules.TopicPartition{Topic: t.Name, Partition: p.Partition}
-		s.srv.logs.Written(tp, p.BaseOffset, ex.lastOf(&p), s.out.readAt)
-		if p.LogStartOffset >= 0 {
-			s.srv.logs.Learn(tp, state.LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: p.LogStartOffset, StartAt: s.out.readAt})
-		}
+		s.srv.logs.Written(tp, state.Stored{First: p.BaseOffset, Last: ex.lastOf(&p), LogStart: p.LogStartOffset}, s.out.readAt)
 	}
 }

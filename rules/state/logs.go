@@ -66,13 +66,13 @@ type logKnown struct {
 	marks logMarks
 }
 
-// get gives what is known of a partition, and touches it. mu is held.
-func (s *logShard) get(p rules.TopicPartition) logKnown {
-	now, ok := s.ends.Get(p)
-	if !ok {
-		now.LogEnds = LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+// touch gives what is known of a partition, to be changed while mu is held.
+func (s *logShard) touch(p rules.TopicPartition) *logKnown {
+	if known := s.ends.Touch(p); known != nil {
+		return known
 	}
-	return now
+	s.ends.Put(p, logKnown{LogEnds: LogEnds{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}})
+	return s.ends.Touch(p)
 }
 
 // NewLogs makes a store of at most limit partitions; 0 means DefaultLogs.
@@ -98,7 +98,7 @@ func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.get(p)
+	now := s.touch(p)
 	if news.HighWatermark >= 0 && !news.At.Before(now.At) {
 		now.HighWatermark, now.At = news.HighWatermark, news.At
 		now.marks.note(now.HighWatermark, now.At)
@@ -106,27 +106,35 @@ func (l *Logs) Learn(p rules.TopicPartition, news LogEnds) {
 	if news.LastStableOffset >= 0 && !news.At.Before(now.At) {
 		now.LastStableOffset = news.LastStableOffset
 	}
-	if news.LogStartOffset >= 0 && !news.StartAt.Before(now.StartAt) {
-		now.LogStartOffset, now.StartAt = news.LogStartOffset, news.StartAt
-	}
-	s.ends.Put(p, now)
+	now.learnStart(news.LogStartOffset, news.StartAt)
 }
 
-// Written takes in that records were stored from one offset up to another: the log
-// ends behind that or later.
-func (l *Logs) Written(p rules.TopicPartition, first, last int64, at time.Time) {
+func (e *LogEnds) learnStart(offset int64, at time.Time) {
+	if offset >= 0 && !at.Before(e.StartAt) {
+		e.LogStartOffset, e.StartAt = offset, at
+	}
+}
+
+// Stored is what an answer to Produce says of a partition.
+type Stored struct {
+	First, Last int64 // offsets of the records that were stored
+	LogStart    int64 // the first offset that is still there; -1 is no news
+}
+
+// Written takes in that records were stored: the log ends behind them or later.
+func (l *Logs) Written(p rules.TopicPartition, w Stored, at time.Time) {
 	s := l.shardOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.get(p)
+	now := s.touch(p)
 	if now.HighWatermark < 0 {
-		now.marks.note(first, at) // where it ended before
+		now.marks.note(w.First, at) // where it ended before
 	}
-	if last+1 > now.HighWatermark {
-		now.HighWatermark, now.At = last+1, at
+	if w.Last+1 > now.HighWatermark {
+		now.HighWatermark, now.At = w.Last+1, at
 		now.marks.note(now.HighWatermark, now.At)
 	}
-	s.ends.Put(p, now)
+	now.learnStart(w.LogStart, at)
 }
 
 // Find gives what is known of a partition; false when nothing is.

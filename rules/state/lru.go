@@ -32,6 +32,17 @@ func (l *LRU[K, V]) Get(key K) (V, bool) {
 	return e.Value.(*lruEntry[K, V]).value, true
 }
 
+// Touch gives the place of a key's value, to be changed there, and touches it; nil
+// when it is not there. The place is good until the next Put or Delete.
+func (l *LRU[K, V]) Touch(key K) *V {
+	e, ok := l.byKey[key]
+	if !ok {
+		return nil
+	}
+	l.order.MoveToBack(e)
+	return &e.Value.(*lruEntry[K, V]).value
+}
+
 // Peek gives the value of a key and does not touch it.
 func (l *LRU[K, V]) Peek(key K) (V, bool) {
 	e, ok := l.byKey[key]

@@ -69,9 +69,9 @@ func TestLogsKnowTheEnds(t *testing.T) {
 	if _, ok := l.Find(orders(0)); ok {
 		t.Error("nothing is known")
 	}
-	l.Written(orders(0), 41, 41, at)
+	l.Written(orders(0), state.Stored{First: 41, Last: 41, LogStart: -1}, at)
 	l.Learn(orders(0), state.LogEnds{HighWatermark: 50, At: at, LastStableOffset: 45, LogStartOffset: 7, StartAt: at})
-	l.Written(orders(0), 20, 20, at) // an answer that came late
+	l.Written(orders(0), state.Stored{First: 20, Last: 20, LogStart: 3}, at.Add(-1)) // an answer that came late
 	l.Learn(orders(0), state.LogEnds{HighWatermark: 10, At: at.Add(-1), LastStableOffset: -1, LogStartOffset: -1})
 	e, _ := l.Find(orders(0))
 	if e.HighWatermark != 50 || e.LastStableOffset != 45 || e.LogStartOffset != 7 {
@@ -79,7 +79,7 @@ func TestLogsKnowTheEnds(t *testing.T) {
 	}
 	small := state.NewLogs(16)
 	for i := range int32(1000) {
-		small.Written(orders(i), 1, 1, at)
+		small.Written(orders(i), state.Stored{First: 1, Last: 1, LogStart: -1}, at)
 	}
 	if small.Len() > 16 || small.Evicted() == 0 {
 		t.Errorf("%d, %d evicted", small.Len(), small.Evicted())

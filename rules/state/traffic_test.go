@@ -109,7 +109,7 @@ func TestGrowthIsThatOfTheLastMinutes(t *testing.T) {
 		t.Errorf("what was there before: %v", g)
 	}
 	fresh := rules.TopicPartition{Topic: "orders", Partition: 1}
-	l.Written(fresh, 5000, 5999, epoch)
+	l.Written(fresh, state.Stored{First: 5000, Last: 5999, LogStart: -1}, epoch)
 	if _, pace, _ := l.Growth(fresh, epoch.Add(20*time.Second)); pace != 50 {
 		t.Errorf("1,000 in the first batch, %v a second", pace)
 	}
@@ -119,9 +119,9 @@ func TestGrowthIsThatOfTheLastMinutes(t *testing.T) {
 	if g := growth(299 * time.Second); g != 10 {
 		t.Errorf("%v a second, want 10", g)
 	}
-	l.Written(p, 3990, 4990, epoch.Add(300*time.Second)) // 1,001 at once
-	end(4960, 300*time.Second)                           // consumers may not read all of it yet
-	l.Written(p, 4991, 4999, epoch.Add(300*time.Second))
+	l.Written(p, state.Stored{First: 3990, Last: 4990, LogStart: -1}, epoch.Add(300*time.Second)) // 1,001 at once
+	end(4960, 300*time.Second)                                                                    // consumers may not read all of it yet
+	l.Written(p, state.Stored{First: 4991, Last: 4999, LogStart: -1}, epoch.Add(300*time.Second))
 	if g := growth(300 * time.Second); g < 25 || g > 45 {
 		t.Errorf("after a burst: %v", g)
 	}
@@ -146,7 +146,7 @@ func TestViewOfATopicPutsTogetherWhatIsKnown(t *testing.T) {
 	for partition, records := range map[int32]int64{0: 100, 2: 300} {
 		p := rules.TopicPartition{Topic: "orders", Partition: partition}
 		logs.Learn(p, state.LogEnds{HighWatermark: 50, LastStableOffset: -1, LogStartOffset: 7, At: epoch, StartAt: epoch})
-		logs.Written(p, 50, 50+records-1, now)
+		logs.Written(p, state.Stored{First: 50, Last: 50 + records - 1, LogStart: -1}, now)
 	}
 	traffic.Of("orders").Add(epoch, 400, 8000)
 	v := state.NewTopicView(orders, logs, traffic, told, now)
