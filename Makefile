@@ -153,9 +153,17 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 bench: build ## what warder costs, beside a relay and HAProxy; BENCH_KAFKA=1 with real Kafka too
 	go run ./test/bench $(BENCH_FLAGS)
 
+.PHONY: bench-growth
+bench-growth: build ## what warder takes as connections, partitions, topics, groups and keys grow
+	go run ./test/bench $(BENCH_FLAGS) growth
+
 .PHONY: bench-docs
-bench-docs: ## docs/performance.md, from the result of the last `make bench`
+bench-docs: ## docs/performance.md, from the results of the last `make bench` and `make bench-growth`
 	go run ./test/bench docs
+
+.PHONY: pgo
+pgo: build ## cmd/warder/default.pgo, a profile of the loads of `make bench`, which the compiler heeds
+	go run ./test/bench -pgo cmd/warder/default.pgo
 
 .PHONY: docs
 docs: ## generated files: docs/reference, configs/schema.json, the rules in README.md

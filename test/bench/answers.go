@@ -27,8 +27,8 @@ func offsetMark() []byte { return binary.BigEndian.AppendUint64(nil, markOffset)
 
 // produceAnswer is the body of an answer to Produce of one partition.
 type produceAnswer struct {
-	body              []byte
-	partition, offset int // where they stand
+	body                     []byte
+	topic, partition, offset int // where they stand
 }
 
 func newProduceAnswer() produceAnswer {
@@ -41,10 +41,11 @@ func newProduceAnswer() produceAnswer {
 	t.Partitions = append(t.Partitions, p)
 	resp.Topics = append(resp.Topics, t)
 	body := resp.AppendTo(nil)
-	return produceAnswer{body, find(body, binary.BigEndian.AppendUint32(nil, markPartition)), find(body, offsetMark())}
+	return produceAnswer{body, find(body, writtenTopic[:]), find(body, binary.BigEndian.AppendUint32(nil, markPartition)), find(body, offsetMark())}
 }
 
-func (a *produceAnswer) set(partition int32, offset int64) {
+func (a *produceAnswer) set(topic []byte, partition int32, offset int64) {
+	copy(a.body[a.topic:a.topic+16], topic)
 	binary.BigEndian.PutUint32(a.body[a.partition:], uint32(partition))
 	binary.BigEndian.PutUint64(a.body[a.offset:], uint64(offset))
 }

@@ -17,10 +17,11 @@ const (
 	produceVersion = 13
 	fetchVersion   = 17
 	logDirsVersion = 4
+	commitVersion  = 9
 )
 
 // spoken are the APIs that the sink answers.
-var spoken = map[int16]int16{0: produceVersion, 1: fetchVersion, 3: 12, 18: 3, 32: 4, 35: logDirsVersion}
+var spoken = map[int16]int16{0: produceVersion, 1: fetchVersion, 3: 12, 8: commitVersion, 18: 3, 32: 4, 35: logDirsVersion}
 
 // topic is what the sink has. Nobody creates any.
 type topic struct {
@@ -73,6 +74,12 @@ const (
 	mostBuffer  = 256 << 10
 )
 
+// written is a partition that is written to.
+type written struct {
+	topic     [16]byte
+	partition int32
+}
+
 // served is one connection of the sink.
 type served struct {
 	*broker
@@ -83,7 +90,7 @@ type served struct {
 	n       int // bytes in buf
 	out     []byte
 	produce produceAnswer
-	offsets map[int32]int64 // of the partitions that are written to
+	offsets map[written]int64 // of the partitions that are written to
 	fetches map[*topic]*fetchAnswer
 }
 
@@ -96,7 +103,7 @@ func (b *broker) serve(conn net.Conn) {
 	}
 	s := &served{
 		broker: b, conn: conn, host: local.IP.String(), port: int32(local.Port), buf: make([]byte, firstBuffer),
-		produce: newProduceAnswer(), offsets: map[int32]int64{}, fetches: map[*topic]*fetchAnswer{},
+		produce: newProduceAnswer(), offsets: map[written]int64{}, fetches: map[*topic]*fetchAnswer{},
 	}
 	for {
 		if err := s.turn(); err != nil {
@@ -191,8 +198,9 @@ func (s *served) answerProduce(frame, correlation []byte) error {
 	if width <= 0 || count+4 > len(frame) {
 		return errors.New("a Produce request without a batch")
 	}
-	s.produce.set(partition, s.offsets[partition])
-	s.offsets[partition] += int64(binary.BigEndian.Uint32(frame[count:]))
+	of := written{[16]byte(frame[at-17:]), partition}
+	s.produce.set(of.topic[:], partition, s.offsets[of])
+	s.offsets[of] += int64(binary.BigEndian.Uint32(frame[count:]))
 	s.respond(correlation, true, s.produce.body)
 	return nil
 }
@@ -226,7 +234,7 @@ func (s *served) answerFetch(frame, correlation []byte) error {
 	return errors.New("a Fetch of no topic that has records")
 }
 
-// answerRare answers what comes once a connection.
+// answerRare answers what comes once a connection, or in a load that need not be fast.
 func (s *served) answerRare(key, version int16, frame, correlation []byte) error {
 	if _, ok := spoken[key]; !ok {
 		return fmt.Errorf("a request of API %d, which the sink does not offer", key)
@@ -248,6 +256,8 @@ func (s *served) answerRare(key, version int16, frame, correlation []byte) error
 		resp = s.metadata(req)
 	case *kmsg.DescribeConfigsRequest:
 		resp = s.configs(req)
+	case *kmsg.OffsetCommitRequest:
+		resp = committed(req)
 	default:
 		return fmt.Errorf("%s version %d is not spoken by the sink", kmsg.NameForKey(key), version)
 	}
@@ -301,6 +311,22 @@ func asked(topics []kmsg.MetadataRequestTopic, t *topic) bool {
 		}
 	}
 	return false
+}
+
+func committed(req *kmsg.OffsetCommitRequest) kmsg.Response {
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	resp.Version = req.Version
+	for _, t := range req.Topics {
+		row := kmsg.NewOffsetCommitResponseTopic()
+		row.Topic = t.Topic
+		for _, p := range t.Partitions {
+			part := kmsg.NewOffsetCommitResponseTopicPartition()
+			part.Partition = p.Partition
+			row.Partitions = append(row.Partitions, part)
+		}
+		resp.Topics = append(resp.Topics, row)
+	}
+	return resp
 }
 
 func (s *served) configs(req *kmsg.DescribeConfigsRequest) kmsg.Response {

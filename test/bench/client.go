@@ -71,15 +71,20 @@ func (c *client) greet() error {
 		if err := c.send(requestFrame(req)); err != nil {
 			return err
 		}
-		size, err := c.answered()
-		if err != nil {
-			return err
-		}
-		if _, err := c.in.Discard(size); err != nil {
+		if _, err := c.skipped(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// skipped reads an answer whatever it says.
+func (c *client) skipped() (int, error) {
+	size, err := c.answered()
+	if err != nil {
+		return 0, err
+	}
+	return c.in.Discard(size)
 }
 
 // send writes one request.

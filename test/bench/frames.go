@@ -30,13 +30,18 @@ type batch struct {
 // makeBatches makes batches of clean records: keys of 16 bytes out of a million, each in the partition that the Java client would choose, and JSON
 // values of about 100. size is that of a batch before compression.
 func makeBatches(codec records.Codec, size, count int) ([]batch, error) {
+	return makeKeyed(codec, size, count, manyKeys)
+}
+
+// makeKeyed draws from fewer keys.
+func makeKeyed(codec records.Codec, size, count, keys int) ([]batch, error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	perBatch := max(1, size/recordBytes)
 	var building [writtenPartitions]*records.Builder
 	var sequence [writtenPartitions]int32
 	var all []batch
 	for len(all) < count {
-		key := fmt.Appendf(nil, "user-%011d", random.IntN(manyKeys))
+		key := fmt.Appendf(nil, "user-%011d", random.IntN(keys))
 		p := keyPartition(key)
 		if building[p] == nil {
 			b := records.NewBuilder(codec)
@@ -98,17 +103,21 @@ func (s *script) size(i int) int { return s.starts[i+1] - s.starts[i] }
 func produceScript(batches []batch) *script {
 	s := &script{}
 	for _, b := range batches {
-		req := kmsg.NewPtrProduceRequest()
-		req.Version, req.Acks, req.TimeoutMillis = produceVersion, -1, 30000
-		t := kmsg.NewProduceRequestTopic()
-		t.TopicID = writtenTopic
-		p := kmsg.NewProduceRequestTopicPartition()
-		p.Partition, p.Records = b.partition, b.bytes
-		t.Partitions = append(t.Partitions, p)
-		req.Topics = append(req.Topics, t)
-		s.add(requestFrame(req), b.records)
+		s.add(produceRequest(writtenTopic, b), b.records)
 	}
 	return s
+}
+
+func produceRequest(topic [16]byte, b batch) []byte {
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.Acks, req.TimeoutMillis = produceVersion, -1, 30000
+	t := kmsg.NewProduceRequestTopic()
+	t.TopicID = topic
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition, p.Records = b.partition, b.bytes
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	return requestFrame(req)
 }
 
 // requestFrame is a request with its header; its correlation id is set when it is sent.

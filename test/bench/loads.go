@@ -15,7 +15,10 @@ type traffic interface {
 }
 
 // stream sends requests with several on their way.
-type stream struct{ script *script }
+type stream struct {
+	script *script
+	answer func(*client) (int, error) // reads one; nil: of a Produce
+}
 
 const (
 	windowBytes  = 512 << 10 // on their way, about
@@ -67,8 +70,12 @@ func (s stream) write(ctx context.Context, c *client, free <-chan struct{}) erro
 }
 
 func (s stream) read(c *client, m *meter, free chan<- struct{}) error {
+	answer := s.answer
+	if answer == nil {
+		answer = (*client).stored
+	}
 	for i := 0; ; i = (i + 1) % s.script.len() {
-		size, err := c.stored()
+		size, err := answer(c)
 		if err != nil {
 			return err
 		}

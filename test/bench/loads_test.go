@@ -34,7 +34,7 @@ func TestLoadsAreAnswered(t *testing.T) {
 	}
 	request, offsets := fetchRequest(read.id)
 	for name, load := range map[string]traffic{
-		"produce": stream{produceScript(batches)}, "consume": pull{request, offsets, read.answer},
+		"produce": stream{script: produceScript(batches)}, "consume": pull{request, offsets, read.answer},
 		"opaque": opaque(read.answer), "ping-pong": pingPong{small},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,13 +106,13 @@ func TestPageComparesInsideARound(t *testing.T) {
 
 func TestDocsReplacesItsSectionAlone(t *testing.T) {
 	dir := t.TempDir()
-	o := options{result: filepath.Join(dir, "result.json"), page: filepath.Join(dir, "page.md")}
+	o := options{result: filepath.Join(dir, "result.json"), growth: filepath.Join(dir, "none.json"), page: filepath.Join(dir, "page.md")}
 	r := newResult(options{rounds: 1})
 	r.Idle = []idleSample{{Target: warderOff, Connections: 10, RSS: 8 << 10, Descriptors: 2}}
 	if err := r.save(o.result); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(o.page, []byte("before\n"+sectionBegin+"\nold\n"+sectionEnd+"\nafter\n"), 0o600); err != nil {
+	if err := os.WriteFile(o.page, []byte("before\n"+costSection.begin+"\nold\n"+costSection.end+"\nafter\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // again, and nothing changes
@@ -125,7 +125,7 @@ func TestDocsReplacesItsSectionAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	if !strings.HasPrefix(page, "before\n"+sectionBegin) || !strings.HasSuffix(page, sectionEnd+"\nafter\n") || strings.Contains(page, "old") ||
+	if !strings.HasPrefix(page, "before\n"+costSection.begin) || !strings.HasSuffix(page, costSection.end+"\nafter\n") || strings.Contains(page, "old") ||
 		strings.Count(page, "### Goals") != 1 || !strings.Contains(page, "8.0") {
 		t.Errorf("the page is\n%s", page)
 	}

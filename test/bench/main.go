@@ -19,7 +19,8 @@ import (
 const usage = `bench measures warder beside a plain relay and HAProxy; see docs/performance.md.
 
   bench [flags]        runs the loads and prints what came of them
-  bench [flags] docs   writes the figures of the last run into docs/performance.md
+  bench [flags] growth runs work that grows, and prints what warder takes for it
+  bench [flags] docs   writes the figures of the last runs into docs/performance.md
 
 `
 
@@ -39,6 +40,8 @@ type options struct {
 	targets string
 	warder  string
 	result  string
+	growth  string
+	command string
 	page    string
 	micro   bool
 	pgo     string
@@ -61,9 +64,10 @@ func run(args []string) error {
 	flags.StringVar(&o.targets, "targets", os.Getenv("BENCH_TARGETS"), "targets whose name matches; BENCH_TARGETS")
 	flags.StringVar(&o.warder, "warder", "bin/warder", "the binary to measure")
 	flags.StringVar(&o.result, "result", ".cache/bench.json", "the file of the result")
+	flags.StringVar(&o.growth, "growth", ".cache/bench-growth.json", "the file of the result of growth")
 	flags.StringVar(&o.page, "page", "docs/performance.md", "the page that docs writes into")
 	flags.BoolVar(&o.micro, "micro", true, "run Go's benchmarks of decoders, gate and keys too")
-	flags.StringVar(&o.pgo, "pgo", "", "write a CPU profile of all that warder did to this file instead of a result")
+	flags.StringVar(&o.pgo, "pgo", "", "write a CPU profile of warder with all loads to this file, for the compiler, instead of a result")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -73,9 +77,16 @@ func run(args []string) error {
 	if o.short {
 		o.rounds, o.seconds = 1, 0.2
 	}
+	if o.pgo != "" {
+		o.rounds, o.targets = 1, "^warder"
+	}
 	switch flags.Arg(0) {
 	case "":
-		return measureAll(o)
+		o.command = "make bench"
+		return measureAll(o, o.result, (*bench).measure)
+	case "growth":
+		o.command = "make bench-growth"
+		return measureAll(o, o.growth, (*bench).runGrowth)
 	case "docs":
 		return writeDocs(o)
 	}
@@ -101,10 +112,12 @@ type bench struct {
 	certs    certs
 	started  int
 	nextPort int
+	profiles []string // files
 	result   *result
 }
 
-func measureAll(o options) error {
+// measureAll runs what is to be run, saves its result and prints it.
+func measureAll(o options, file string, what func(*bench) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Collections of this process would fall into one measurement and not into the other; what it keeps is made once.
@@ -125,18 +138,18 @@ func measureAll(o options) error {
 		return err
 	}
 	b.result = newResult(o)
-	if err := b.measure(); err != nil {
+	if err := what(b); err != nil {
 		return err
 	}
 	if o.pgo != "" {
-		return nil
+		return b.mergeProfiles()
 	}
 	b.result.Ended, b.result.LoadAtEnd = time.Now().UTC(), loadAverage()
-	if err := b.result.save(o.result); err != nil {
+	if err := b.result.save(file); err != nil {
 		return err
 	}
 	fmt.Print(b.result.page())
-	report("the result is in %s", o.result)
+	report("the result is in %s", file)
 	return nil
 }
 

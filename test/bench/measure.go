@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -42,17 +41,24 @@ func (b *bench) runLoads(loads []workload) error {
 				if !l.has(r.name) {
 					continue
 				}
-				s, err := b.measureLoad(&l, r)
-				if err != nil {
+				if err := b.oneLoad(&l, r, round); err != nil {
 					return fmt.Errorf("%s, %s: %w", l.name, r.name, err)
 				}
-				s.Round = round
-				b.result.Samples = append(b.result.Samples, s)
 			}
 		}
 		report("round %d of %d", round+1, b.rounds)
 	}
 	return b.noteFindings(all)
+}
+
+func (b *bench) oneLoad(l *workload, r *running, round int) error {
+	if b.pgo != "" {
+		return b.profile(l, r)
+	}
+	s, err := b.measureLoad(l, r)
+	s.Round = round
+	b.result.Samples = append(b.result.Samples, s)
+	return err
 }
 
 // noteFindings tells what warder found in the loads, which are meant to be clean.
@@ -213,12 +219,4 @@ func micros(times []time.Duration, quantile float64) float64 {
 		return 0
 	}
 	return float64(times[int(quantile*float64(len(times)-1))].Nanoseconds()) / 1e3
-}
-
-func (b *bench) writeProfile(r *running, seconds int) error {
-	profile, err := b.get(r, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(b.pgo, []byte(profile), 0o644)
 }

@@ -11,8 +11,12 @@ import (
 // page is everything that a run found out, as it stands in docs/performance.md.
 func (r *result) page() string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "%s, %d processors, Linux %s, %s; %s, load average %s at the start and %s at the end. `%s`, %d rounds; of each target %s s for each load and round.\n\n",
-		r.Machine, r.Processors, r.Kernel, r.Go, r.Started.Format("2006-01-02"), r.LoadAtStart, r.LoadAtEnd, r.Command, r.Rounds, number(r.Seconds))
+	fmt.Fprintf(&t, "%s, %d processors, Linux %s, %s; %s, load average %s at the start and %s at the end. `%s`", r.Machine, r.Processors, r.Kernel, r.Go,
+		r.Started.Format("2006-01-02"), r.LoadAtStart, r.LoadAtEnd, r.Command)
+	if len(r.Growth) == 0 {
+		fmt.Fprintf(&t, ", %d rounds; of each target %s s for each load and round", r.Rounds, number(r.Seconds))
+	}
+	t.WriteString(".\n\n")
 	r.writeGoals(&t)
 	r.writeCPU(&t, "CPU-seconds per million records", cpuPerRecord, func(load string) bool {
 		return strings.HasPrefix(load, "produce") || strings.HasPrefix(load, "consume")
@@ -20,6 +24,7 @@ func (r *result) page() string {
 	r.writeCPU(&t, "CPU-seconds per GB", cpuPerGB, func(load string) bool { return !strings.HasPrefix(load, "ping") })
 	r.writeLatency(&t)
 	r.writeMemory(&t)
+	r.writeGrowth(&t)
 	r.writeMicro(&t)
 	r.writeKafka(&t)
 	r.writeNotes(&t)
@@ -29,7 +34,6 @@ func (r *result) page() string {
 func heading(t *strings.Builder, text string) { fmt.Fprintf(t, "### %s\n\n", text) }
 
 func (r *result) writeGoals(t *strings.Builder) {
-	heading(t, "Goals")
 	var goals table
 	goals.row("goal", "limit", "median (least to most of the rounds)", "reached")
 	for _, g := range r.goals() {
@@ -37,7 +41,10 @@ func (r *result) writeGoals(t *strings.Builder) {
 			goals.row(g.what, g.limitText(), f.spread(), g.verdict(f))
 		}
 	}
-	goals.write(t)
+	if len(goals.rows) > 1 {
+		heading(t, "Goals")
+		goals.write(t)
+	}
 }
 
 // loads and targets in the order in which they were measured first.
@@ -168,26 +175,46 @@ func (r *result) writeNotes(t *strings.Builder) {
 	}
 }
 
-// The part of the page between these lines is written from a result.
-const (
-	sectionBegin = "<!-- bench: written by `make bench-docs` from the result of `make bench` -->"
-	sectionEnd   = "<!-- end of bench -->"
+// A section of the page is written from a result.
+type section struct{ begin, end string }
+
+var (
+	costSection   = section{"<!-- bench: written by `make bench-docs` from the result of `make bench` -->", "<!-- end of bench -->"}
+	growthSection = section{"<!-- growth: written by `make bench-docs` from the result of `make bench-growth` -->", "<!-- end of growth -->"}
 )
 
-func writeDocs(o options) error {
-	r, err := loadResult(o.result)
-	if err != nil {
-		return fmt.Errorf("%w: make bench", err)
+// replace gives the page with another text between the lines of the section.
+func (s section) replace(page, text string) (string, error) {
+	before, rest, ok := strings.Cut(page, s.begin)
+	_, after, ended := strings.Cut(rest, s.end)
+	if !ok || !ended {
+		return "", fmt.Errorf("the page has no section %s", s.begin)
 	}
-	text, err := os.ReadFile(o.page)
+	return before + s.begin + "\n\n" + strings.TrimRight(text, "\n") + "\n\n" + s.end + after, nil
+}
+
+// writeDocs writes what was measured last, of each kind.
+func writeDocs(o options) error {
+	file, err := os.ReadFile(o.page)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(text), sectionBegin)
-	_, after, ended := strings.Cut(rest, sectionEnd)
-	if !ok || !ended {
-		return errors.New(o.page + " has no section for the figures")
+	page, written := string(file), 0
+	for result, of := range map[string]section{o.result: costSection, o.growth: growthSection} {
+		r, err := loadResult(result)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			page, err = of.replace(page, r.page())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", result, err)
+		}
+		written++
 	}
-	section := strings.TrimRight(r.page(), "\n")
-	return os.WriteFile(o.page, []byte(before+sectionBegin+"\n\n"+section+"\n\n"+sectionEnd+after), 0o644)
+	if written == 0 {
+		return errors.New("there is no result: make bench")
+	}
+	return os.WriteFile(o.page, []byte(page), 0o644)
 }

@@ -35,11 +35,12 @@ type result struct {
 	Samples                      []sample
 	Idle                         []idleSample
 	Kafka                        []kafkaSample
+	Growth                       []growthSample
 }
 
 func newResult(o options) *result {
 	return &result{
-		Machine: machine(), Kernel: kernel(), Go: runtime.Version(), Command: "make bench", Processors: runtime.NumCPU(),
+		Machine: machine(), Kernel: kernel(), Go: runtime.Version(), Command: o.command, Processors: runtime.NumCPU(),
 		Started: time.Now().UTC(), LoadAtStart: loadAverage(), Rounds: o.rounds, Seconds: o.seconds,
 	}
 }

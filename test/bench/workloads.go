@@ -68,7 +68,7 @@ func makeLoads() ([]workload, []*topic, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, workload{p.name, 1, stream{produceScript(batches)}, p.targets})
+		all = append(all, workload{p.name, 1, stream{script: produceScript(batches)}, p.targets})
 	}
 	for i, p := range []struct {
 		name  string
