@@ -162,8 +162,8 @@ bench-docs: ## docs/performance.md, from the results of the last `make bench` an
 	go run ./test/bench docs
 
 .PHONY: pgo
-pgo: build ## cmd/warder/default.pgo, a profile of the loads of `make bench`, which the compiler heeds
-	go run ./test/bench -pgo cmd/warder/default.pgo
+pgo: build ## .cache/warder.pgo, a profile of the loads of `make bench`, for go build -pgo
+	go run ./test/bench -pgo $(CACHE)/warder.pgo
 
 .PHONY: docs
 docs: ## generated files: docs/reference, configs/schema.json, the rules in README.md
