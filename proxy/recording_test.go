@@ -171,7 +171,7 @@ func TestRecordingHoldsWhatClientsSaw(t *testing.T) {
 			found++
 		case record.Lost:
 			t.Error("something was lost")
-		case record.Identified, record.Closed, record.Learned:
+		case record.Identified, record.Closed, record.Learned, record.Passed:
 		}
 	}
 	w.mu.Lock()

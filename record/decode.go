@@ -93,7 +93,7 @@ func (e *Entry) read(body []byte) error {
 		}
 		e.Data = body
 		return nil
-	case Lost, Closed:
+	case Lost, Closed, Passed:
 		return nil
 	case Opened, Identified:
 		var told openedJSON

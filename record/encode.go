@@ -118,7 +118,7 @@ func toldInJSON(e *Entry) ([]byte, error) {
 		return json.Marshal(e.Topic)
 	case Found:
 		return json.Marshal(e.Finding)
-	case Request, Answer, Lost, Closed:
+	case Request, Answer, Lost, Closed, Passed:
 	}
 	return nil, nil
 }

@@ -218,6 +218,7 @@ func (r *Recorder) handle(it *item) {
 	case Found:
 		r.entry(it.entry, place{})
 		r.found(it.entry.Finding)
+	case Passed: // no session tells it
 	}
 }
 

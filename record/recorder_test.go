@@ -290,7 +290,7 @@ func contentOf(r *Reader) (*content, error) {
 					return c, fmt.Errorf("before entry %d of kind %d: %w", len(c.entries), e.Kind, err)
 				}
 			}
-		case Identified, Learned, Found:
+		case Identified, Learned, Found, Passed:
 		}
 	}
 	c.left = r.Left()

@@ -179,7 +179,7 @@ func (r *runReader) take(at place) (bool, error) {
 	case Closed:
 		r.fill(c)
 		delete(r.conns, conn)
-	case Identified, Opened, Learned, Found:
+	case Identified, Opened, Learned, Found, Passed:
 	}
 	return true, nil
 }

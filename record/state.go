@@ -40,7 +40,7 @@ func (k *known) apply(changes []Entry) {
 			if k.topics[e.Topic.Name] != nil || len(k.topics) < maxTopics {
 				k.topics[e.Topic.Name] = e.Topic
 			}
-		case Request, Answer, Lost, Found:
+		case Request, Answer, Lost, Found, Passed:
 		}
 	}
 }

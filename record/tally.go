@@ -56,7 +56,7 @@ func (t *Tally) Add(e *Entry) {
 			t.seen[f.Fingerprint] = true
 			t.Findings[f.Rule]++
 		}
-	case Answer, Identified, Learned:
+	case Answer, Identified, Learned, Passed:
 	}
 }
 

@@ -133,7 +133,7 @@ func openCaptures(names []string) (feed capture.Feed, done func(), err error) {
 	var open []io.Closer
 	done = func() {
 		for _, f := range open {
-			f.Close() //nolint:errcheck // it was only read
+			f.Close()
 		}
 	}
 	for _, name := range names {

@@ -85,7 +85,7 @@ func (x *exporter) entry(e *record.Entry) error {
 		return x.packet(c, toClient, e.At, packet{ack: true, comment: "warder: bytes are missing here"})
 	case record.Closed:
 		return x.close(e, c)
-	case record.Opened, record.Identified, record.Learned, record.Found:
+	case record.Opened, record.Identified, record.Learned, record.Found, record.Passed:
 	}
 	return nil
 }
