@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,9 +41,7 @@ func FuzzRelay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		entries := readScript(script)
 		seen := relay(t, r, entries)
-		if !strings.Contains(string(seen.atBroker), "warder") && !r.lookups.own.saslSeen.Load() { // else warder asks questions of its own in between
-			checkRelayed(t, entries, seen)
-		}
+		checkRelayed(t, entries, seen)
 		if n := testutil.ToFloat64(r.metrics.panics); n != 0 {
 			t.Fatalf("%v panics", n)
 		}
@@ -125,13 +122,19 @@ func answerFrames(conn net.Conn, entries []scriptEntry, seen *relayed) {
 	for {
 		head := make([]byte, 12)
 		n, err := io.ReadFull(conn, head)
-		seen.atBroker = append(seen.atBroker, head[:n]...)
 		if err != nil {
+			seen.atBroker = append(seen.atBroker, head[:n]...)
 			return
 		}
 		rest := make([]byte, max(int(binary.BigEndian.Uint32(head))-8, 0))
 		n, err = io.ReadFull(conn, rest)
-		seen.atBroker = append(seen.atBroker, rest[:n]...)
+		request := append(slices.Clone(head[4:]), rest[:n]...)
+		h, headless := protocol.ParseRequestHeader(request)
+		if err == nil && headless == nil && string(h.ClientID) == sideClientID { // warder's own question, which it is told nothing about
+			conn.Write(append([]byte{0, 0, 0, 4}, head[8:12]...)) //nolint:errcheck // the next read says so as well
+			continue
+		}
+		seen.atBroker = append(append(seen.atBroker, head...), rest[:n]...)
 		if err != nil {
 			return
 		}
@@ -139,9 +142,7 @@ func answerFrames(conn net.Conn, entries []scriptEntry, seen *relayed) {
 		if i := slices.IndexFunc(entries, func(e scriptEntry) bool { return e.what == scriptAnswer && e.conn == 0 }); i >= 0 {
 			body, entries = entries[i].data, entries[i+1:]
 		}
-		request := append(slices.Clone(head[4:]), rest...)
-		h, err := protocol.ParseRequestHeader(request)
-		if err == nil && h.Key == protocol.Produce {
+		if headless == nil && h.Key == protocol.Produce {
 			if acks, err := protocol.PeekProduceAcks(h.Version, request[h.Size:]); err == nil && acks == 0 {
 				continue
 			}

@@ -78,7 +78,9 @@ func newBench(t testing.TB, specs []rules.Spec, change func(*engine.Options)) *b
 // configure reads YAML below the top level.
 func (b *bench) configure(t testing.TB, yaml string) error {
 	t.Helper()
-	c, err := configs.Parse("warder.yaml", []byte("upstream: {bootstrap: [\"kafka:9092\"]}\nrecord: {}\n"+yaml), nil, configs.Overrides{Now: func() time.Time { return epoch }})
+	c, err := configs.Parse("warder.yaml", []byte("upstream: {bootstrap: [\"kafka:9092\"]}\n"+yaml), nil, configs.Overrides{
+		Now: func() time.Time { return epoch }, Defaults: []configs.Flag{{Name: "test", Path: "record.mode", Value: "flagged"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
