@@ -11,11 +11,16 @@ import (
 	"warder/configs"
 )
 
+// What zerolog has one of for the whole process is set once: a log may be made while
+// another is written.
+func init() {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000000Z07:00"
+	zerolog.DurationFieldUnit = time.Millisecond
+}
+
 // newLog makes warder's log. The level is global, so that a reload changes it
 // everywhere.
 func newLog(w io.Writer, c configs.Log) zerolog.Logger {
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000000Z07:00"
-	zerolog.DurationFieldUnit = time.Millisecond
 	setLogLevel(c)
 	f, isFile := w.(*os.File)
 	console := c.Format == "console" || c.Format == "auto" && isFile && isTerminal(f)
