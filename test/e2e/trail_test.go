@@ -51,7 +51,7 @@ func TestAuditTrail(t *testing.T) {
 	runScenario(t, scenario{
 		name: "audit-trail", needs: []string{"sasl:PLAIN"}, modes: []string{"warder"}, run: trailed,
 		warder: func(ctx context.Context) (M, error) {
-			p, err := startWarder(ctx, "audited", proxySpec{
+			p, err := startWarder(ctx, "trailed", proxySpec{
 				cluster: w.three, upstream: kafka.SASL, listeners: []listenerSpec{{name: "plain"}},
 				audit: fmt.Sprintf("{file: {path: %s}, sample: {produce: 1, fetch: 1, heartbeat: 1}}", trailFile()),
 			})
