@@ -20,14 +20,35 @@ type Broker struct {
 	first   int // port of the first listener
 	cluster *Cluster
 	dir     string
+	moved   bool // Link is advertised at the second of its ports
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// Addr is the broker's address on one listener.
-func (b *Broker) Addr(l Listener) string { return fmt.Sprintf("127.0.0.1:%d", b.first+int(l)) }
+// linkPorts are two ports where nothing listens: the Link listener is advertised at one of them, and after Move at the other.
+const linkPorts = 2
+
+// Addr is the broker's address on one listener, as it tells clients.
+func (b *Broker) Addr(l Listener) string {
+	switch {
+	case l == Link && b.moved:
+		return b.Bound(listeners + 1)
+	case l == Link:
+		return b.Bound(listeners)
+	}
+	return b.Bound(l)
+}
+
+// Bound is where the broker listens for connections to one listener.
+func (b *Broker) Bound(l Listener) string { return fmt.Sprintf("127.0.0.1:%d", b.first+int(l)) }
+
+// Move has the broker, which must not be running, advertise Link at its other address from its next start on.
+func (b *Broker) Move() error {
+	b.moved = !b.moved
+	return os.WriteFile(b.config(), []byte(b.properties()), 0o600)
+}
 
 func (b *Broker) java(main string, args ...string) *exec.Cmd {
 	all := []string{"-Xmx384m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j.configurationFile=" + filepath.Join(b.dir, "log4j2.properties"),
@@ -93,7 +114,7 @@ func (b *Broker) WaitReady(ctx context.Context) error {
 		default:
 		}
 		for l := range controller {
-			conn, err := net.DialTimeout("tcp", b.Addr(l), time.Second)
+			conn, err := net.DialTimeout("tcp", b.Bound(l), time.Second)
 			if err != nil {
 				return err
 			}
@@ -123,7 +144,7 @@ func (b *Broker) end(sig syscall.Signal) {
 func (b *Broker) properties() string {
 	var listen, advertised []string
 	for l := range listeners {
-		listen = append(listen, listenerNames[l]+"://"+b.Addr(l))
+		listen = append(listen, listenerNames[l]+"://"+b.Bound(l))
 		if l != controller {
 			advertised = append(advertised, listenerNames[l]+"://"+b.Addr(l))
 		}
@@ -164,7 +185,7 @@ func (b *Broker) security() string {
 // Coordinators leave transactions alone that are open for too long: when they look for them would be luck.
 const common = `controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_PLAINTEXT,SASLTLS:SASL_SSL
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_PLAINTEXT,SASLTLS:SASL_SSL,LINK:PLAINTEXT
 auto.create.topics.enable=false
 auto.leader.rebalance.enable=false
 log.retention.ms=-1

@@ -19,11 +19,12 @@ const (
 	MTLS               // client certificate required
 	SASL               // SASL_PLAINTEXT: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
 	SASLTLS            // SASL_SSL, the same mechanisms
+	Link               // plaintext, advertised where nobody listens unless a test forwards from there
 	controller
 	listeners
 )
 
-var listenerNames = [listeners]string{"PLAINTEXT", "TLS", "MTLS", "SASL", "SASLTLS", "CONTROLLER"}
+var listenerNames = [listeners]string{"PLAINTEXT", "TLS", "MTLS", "SASL", "SASLTLS", "LINK", "CONTROLLER"}
 
 // The user that the SASL listeners know, under every mechanism.
 const (
@@ -46,7 +47,7 @@ func Start(ctx context.Context, jars, dir string, n int, certs Certs) (*Cluster,
 	}
 	c := &Cluster{Certs: certs, jars: jars, dir: dir}
 	for id := 1; id <= n; id++ {
-		first, err := Ports(int(listeners))
+		first, err := Ports(int(listeners) + linkPorts)
 		if err != nil {
 			return nil, err
 		}
@@ -95,12 +96,12 @@ func (c *Cluster) Bootstrap(l Listener) string {
 	return strings.Join(all, ",")
 }
 
-// Ports returns every port that belongs to a broker, controllers included.
+// Ports returns every port that belongs to a broker, controllers included, and those where Link is advertised.
 func (c *Cluster) Ports() []int {
 	var all []int
 	for _, b := range c.Brokers {
-		for l := range listeners {
-			all = append(all, b.first+int(l))
+		for n := range int(listeners) + linkPorts {
+			all = append(all, b.first+n)
 		}
 	}
 	return all
