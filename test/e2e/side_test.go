@@ -164,6 +164,7 @@ type outcome struct {
 
 type produced struct {
 	Acked, Failed int
+	SlowestMs     *int64 `json:"slowest_ms"` // of generated records, where the driver tells
 	Results       []outcome
 	Errors        []struct {
 		I     int
@@ -196,7 +197,7 @@ func (s *side) producer(settings M) string {
 func (s *side) closeProducer(handle string) { s.must("producer_close", M{"handle": handle}, nil) }
 
 // generate produces generated records, all of which have to be acknowledged.
-func (s *side) generate(handle, topic string, g gen, more M) {
+func (s *side) generate(handle, topic string, g gen, more M) produced {
 	g.Avoid = refusals[s.client]
 	args := M{"handle": handle, "topic": topic, "generate": g}
 	maps.Copy(args, more)
@@ -205,6 +206,7 @@ func (s *side) generate(handle, topic string, g gen, more M) {
 	if p.Acked != g.Count || p.Failed != 0 {
 		s.fail("producing %d records to %s: %d acked, %d failed:%s", g.Count, topic, p.Acked, p.Failed, p.firstErrors())
 	}
+	return p
 }
 
 // send produces the records one knows by hand.

@@ -27,13 +27,15 @@ type generatedError struct {
 type pending struct {
 	mu       sync.Mutex
 	results  []outcome
+	slowest  time.Duration // from handing over to the outcome
 	ended    bool
 	describe func(error) *Failure
 	done     chan struct{} // a token per record
 }
 
-func (p *pending) end(i int, partition int32, offset int64, err error) {
+func (p *pending) end(i int, handed time.Time, partition int32, offset int64, err error) {
 	p.mu.Lock()
+	p.slowest = max(p.slowest, time.Since(handed))
 	switch {
 	case p.ended:
 	case err != nil:
@@ -81,7 +83,8 @@ func Produce(r *Request, manual bool, send Send, describe func(error) *Failure) 
 			rec.Partition = Chosen
 		}
 		p.results[i] = outcome{Partition: rec.Partition, Offset: -1, Error: &Failure{Name: "DriverTimeout", Message: "the library said nothing"}}
-		send(rec, func(partition int32, offset int64, err error) { p.end(i, partition, offset, err) })
+		handed := time.Now()
+		send(rec, func(partition int32, offset int64, err error) { p.end(i, handed, partition, offset, err) })
 		if r.Mode == "sync" && !p.wait(1, limit) {
 			break
 		}
@@ -92,13 +95,14 @@ func Produce(r *Request, manual bool, send Send, describe func(error) *Failure) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	return produced(p.results, r.Generate != nil), nil
+	return p.produced(r.Generate != nil), nil
 }
 
-func produced(results []outcome, generated bool) any {
+// produced is the result of the operation; p.mu is held.
+func (p *pending) produced(generated bool) any {
 	errors := []generatedError{}
 	failed := 0
-	for i, o := range results {
+	for i, o := range p.results {
 		if o.Error == nil {
 			continue
 		}
@@ -106,11 +110,11 @@ func produced(results []outcome, generated bool) any {
 			errors = append(errors, generatedError{i, o.Error})
 		}
 	}
-	answer := map[string]any{"acked": len(results) - failed, "failed": failed}
+	answer := map[string]any{"acked": len(p.results) - failed, "failed": failed}
 	if generated {
-		answer["errors"] = errors
+		answer["errors"], answer["slowest_ms"] = errors, p.slowest.Milliseconds()
 	} else {
-		answer["results"] = NotNull(results)
+		answer["results"] = NotNull(p.results)
 	}
 	return answer
 }

@@ -11,6 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -109,7 +110,7 @@ final class ProducerOps {
                 TimeUnit.NANOSECONDS.sleep(start + (long) (i * 1e9 / rate) - System.nanoTime());
             }
             ProducerRecord<byte[], byte[]> record = g == null ? Rec.of(topic, r.get("records").get(i), p.manual()) : Rec.generated(topic, g, i, p.manual());
-            Future<RecordMetadata> f = send(p.producer(), record);
+            Future<RecordMetadata> f = send(p.producer(), record, outcomes.slowest);
             if (sync) {
                 outcomes.add(i, record.partition(), f);
             } else {
@@ -126,9 +127,10 @@ final class ProducerOps {
         return outcomes.json();
     }
 
-    private static Future<RecordMetadata> send(KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
+    private static Future<RecordMetadata> send(KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record, AtomicLong slowest) {
+        long handed = System.nanoTime();
         try {
-            return producer.send(record);
+            return producer.send(record, (m, e) -> slowest.accumulateAndGet(System.nanoTime() - handed, Math::max));
         } catch (Exception e) {
             return CompletableFuture.failedFuture(e);
         }
@@ -145,6 +147,7 @@ final class ProducerOps {
     private static final class Outcomes {
         private final boolean each;
         private final ArrayNode results = Driver.JSON.createArrayNode();
+        private final AtomicLong slowest = new AtomicLong(); // nanoseconds from handing over to the outcome
         private int acked;
         private int failed;
 
@@ -173,6 +176,9 @@ final class ProducerOps {
         ObjectNode json() {
             ObjectNode n = Driver.JSON.createObjectNode().put("acked", acked).put("failed", failed);
             n.set(each ? "results" : "errors", results);
+            if (!each) {
+                n.put("slowest_ms", TimeUnit.NANOSECONDS.toMillis(slowest.get()));
+            }
             return n;
         }
     }

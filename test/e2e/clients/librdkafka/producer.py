@@ -54,9 +54,13 @@ class Outcomes:
 
     def __init__(self, count):
         self.all = [None] * count
+        self.slowest = 0.0  # seconds from handing over to the outcome
 
     def report(self, i, partition):
+        handed = time.monotonic()
+
         def delivered(err, msg):
+            self.slowest = max(self.slowest, time.monotonic() - handed)
             if err is not None:
                 self.failed(i, partition, kafka_error(err))
             else:
@@ -75,6 +79,7 @@ class Outcomes:
             result["results"] = done
         else:
             result["errors"] = [{"i": i, "error": o["error"]} for i, o in enumerate(done) if o["error"]][:20]
+            result["slowest_ms"] = round(self.slowest * 1000)
         return result
 
 
