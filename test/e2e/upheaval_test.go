@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,50 +14,70 @@ import (
 // lane is one client's load, direct or through warder, while something happens to the brokers or to warder.
 type lane struct {
 	*side
-	topic  string
-	reader *member
-	load   gen
-	err    error
-	skip   string
+	topic    string
+	reader   *member
+	settings M // of the producer
+	load     gen
+	err      error
+	skip     string
 }
 
 // upheaval is what happens under the load of all clients at once.
 type upheaval struct {
-	name    string
-	warder  func(ctx context.Context) (M, error)
-	modes   []string
-	seconds int
-	happen  func(ctx context.Context, lanes []*lane) error
+	name     string
+	clients  []string // default: all
+	modes    []string // default: direct and through warder
+	direct   func() M // as in a scenario
+	warder   func(ctx context.Context) (M, error)
+	producer M // what its settings say more, or otherwise
+	seconds  int
+	happen   func(ctx context.Context, lanes []*lane) error
 }
 
 const loadRate = 200 // records a second and lane
 
 // TestUpheavals kills and moves leaders, and kills warder, while every client produces with acks=all and reads in a group.
 func TestUpheavals(t *testing.T) {
-	both := []string{"direct", "warder"}
-	if directOnly {
-		both = both[:1]
+	upheave(t, upheaval{name: "leaders-moved", warder: throughBare, seconds: 8, happen: moveLeaders})
+	upheave(t, upheaval{name: "warder-killed", modes: throughOnly, warder: throughMortal, seconds: 6, happen: killWarder})
+	upheave(t, upheaval{name: "leader-killed", warder: throughBare, seconds: 8, happen: killLeader})
+}
+
+// throughOnly is for what only happens to warder.
+var throughOnly = []string{"warder"}
+
+// lanes opens the connections of those clients that take part.
+func (u upheaval) lanes(ctx context.Context) (lanes []*lane, err error) {
+	for _, name := range clientNames() {
+		if u.clients != nil && !slices.Contains(u.clients, name) {
+			continue
+		}
+		for _, mode := range []string{"direct", "warder"} {
+			if u.modes != nil && !slices.Contains(u.modes, mode) || directOnly && mode == "warder" {
+				continue
+			}
+			s, err := scenario{name: u.name, direct: u.direct, warder: u.warder}.side(ctx, name, mode)
+			if err != nil {
+				return nil, err
+			}
+			settings := with(M{"acks": "all", "idempotent": true, "delivery_timeout_ms": 60000, "request_timeout_ms": 5000}, u.producer)
+			lanes = append(lanes, &lane{side: s, settings: settings, load: gen{Count: u.seconds * loadRate, Size: 200, Partitions: 2, TS: day}})
+		}
 	}
-	upheave(t, upheaval{name: "leaders-moved", modes: both, warder: throughBare, seconds: 8, happen: moveLeaders})
-	if !directOnly {
-		upheave(t, upheaval{name: "warder-killed", modes: both[1:], warder: throughMortal, seconds: 6, happen: killWarder})
-	}
-	upheave(t, upheaval{name: "leader-killed", modes: both, warder: throughBare, seconds: 8, happen: killLeader})
+	return lanes, nil
 }
 
 func upheave(t *testing.T, u upheaval) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	var lanes []*lane
-	for _, name := range clientNames() {
-		for _, mode := range u.modes {
-			s, err := scenario{name: u.name, warder: u.warder}.side(ctx, name, mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lanes = append(lanes, &lane{side: s, load: gen{Count: u.seconds * loadRate, Size: 200, Partitions: 2, TS: day}})
-		}
+	lanes, err := u.lanes(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lanes) == 0 {
+		w.sums.add(u.name, "-", "E2E_CLIENTS or E2E_MODE leaves out whom it is for", nil, nil, 0)
+		return
 	}
 	begin := time.Now()
 	all(lanes, (*lane).open)
@@ -107,8 +128,11 @@ func (l *lane) open() {
 
 // run produces at an even rate.
 func (l *lane) run() {
-	p := l.producer(M{"acks": "all", "idempotent": true, "delivery_timeout_ms": 60000, "request_timeout_ms": 5000})
-	l.generate(p, l.topic, l.load, M{"rate": loadRate})
+	p := l.producer(l.settings)
+	done := l.generate(p, l.topic, l.load, M{"rate": loadRate})
+	if done.SlowestMs != nil {
+		l.note("the slowest acknowledgement took %d ms", *done.SlowestMs)
+	}
 	l.closeProducer(p)
 }
 
@@ -139,22 +163,38 @@ func underLoad(ctx context.Context, lanes []*lane, n int64) error {
 		if l.err != nil || l.skip != "" {
 			continue
 		}
-		for {
+		err := eventually(ctx, fmt.Sprintf("%d records in %s", n, l.topic), func() error {
 			var r struct{ Offsets map[string]int64 }
 			if err := w.admin.Call(ctx, "list_offsets", M{"conn": threeDirect(), "topic": l.topic}, &r); err != nil {
 				return err
 			}
-			if r.Offsets["0"]+r.Offsets["1"] >= n {
-				break
+			if r.Offsets["0"]+r.Offsets["1"] < n {
+				return fmt.Errorf("it has %v", r.Offsets)
 			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%s has %v: %w", l.topic, r.Offsets, ctx.Err())
-			case <-time.After(50 * time.Millisecond):
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// eventually asks until something holds, for a minute.
+func eventually(ctx context.Context, what string, holds func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := holds()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w (last: %w)", what, ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // moveLeaders moves every lane's leaders three times, all brokers staying up.
@@ -163,18 +203,26 @@ func moveLeaders(ctx context.Context, lanes []*lane) error {
 		if err := underLoad(ctx, lanes, int64((step+1)*300)); err != nil {
 			return err
 		}
-		for _, l := range lanes {
-			if l.err != nil || l.skip != "" {
-				continue
+		if err := ledBy(lanes, broker); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ledBy moves every lane's leaders to one broker.
+func ledBy(lanes []*lane, broker int) error {
+	for _, l := range lanes {
+		if l.err != nil || l.skip != "" {
+			continue
+		}
+		_, err := ends(func() {
+			for p := range 2 {
+				l.until("another leader", 30*time.Second, func() error { return lead(l.side, l.topic, p, broker) })
 			}
-			_, err := ends(func() {
-				for p := range 2 {
-					l.until("another leader", 30*time.Second, func() error { return lead(l.side, l.topic, p, broker) })
-				}
-			})
-			if err != nil {
-				return err
-			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -198,7 +246,12 @@ func killLeader(ctx context.Context, lanes []*lane) error {
 
 // throughMortal goes through a warder that only this test uses.
 func throughMortal(ctx context.Context) (M, error) {
-	p, err := startWarder(ctx, "mortal", proxySpec{cluster: w.three, upstream: kafka.Plaintext, listeners: []listenerSpec{{name: "plain"}}})
+	return throughOwn(ctx, "mortal", kafka.Plaintext, "")
+}
+
+// throughOwn goes through a warder of that name before the three brokers.
+func throughOwn(ctx context.Context, name string, upstream kafka.Listener, rules string) (M, error) {
+	p, err := startWarder(ctx, name, proxySpec{cluster: w.three, upstream: upstream, listeners: []listenerSpec{{name: "plain"}}, rules: rules})
 	if err != nil {
 		return nil, err
 	}

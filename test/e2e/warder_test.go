@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -208,6 +210,42 @@ func (p *proxy) kill() {
 	defer p.mu.Unlock()
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// terminate asks the process to end, as whoever stops a service does, and wants it to end well, sooner than at its drain deadline of 25 s.
+func (p *proxy) terminate() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("warder %s has not ended 20 s after SIGTERM", p.name)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		return fmt.Errorf("warder %s ended with %d", p.name, code)
+	}
+	return nil
+}
+
+// tells asks for a page of the admin interface.
+func (p *proxy) tells(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s\n%s", path, answer.Status, text)
+	}
+	return text, err
 }
 
 // warderNamed gives a warder that was started, or nil.
