@@ -172,6 +172,18 @@ func TestAcceptErrorsPass(t *testing.T) {
 	<-ended
 }
 
+// standsStill tells when what was counted has become no more between two looks.
+func standsStill(count *atomic.Int64) func() bool {
+	var before int64
+	return func() bool {
+		now := count.Load()
+		still := now > 0 && now == before
+		before = now
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the pause between two looks
+		return still
+	}
+}
+
 // TestSlowClientHoldsTheBrokerBack: what a client does not read is not buffered
 // beyond the sockets and one window.
 func TestSlowClientHoldsTheBrokerBack(t *testing.T) {
@@ -194,14 +206,7 @@ func TestSlowClientHoldsTheBrokerBack(t *testing.T) {
 	})
 	c := r.dial()
 	c.Write(opaqueRequest(1, 1))
-	var before int64
-	eventually(t, "the broker to be held back", func() bool {
-		now := written.Load()
-		held := now > 0 && now == before
-		before = now
-		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // two looks at the same count
-		return held
-	})
+	eventually(t, "the broker to be held back", standsStill(&written))
 	if n := written.Load(); n >= int64(len(big)) {
 		t.Errorf("all %d bytes were taken from the broker", n)
 	}
