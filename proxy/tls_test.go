@@ -91,6 +91,14 @@ func (a *authority) issue(name string, valid time.Duration) tls.Certificate {
 	return pair
 }
 
+// move gives a file the name of another.
+func (a *authority) move(from, to string) {
+	a.t.Helper()
+	if err := os.Rename(a.path(from), a.path(to)); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
 func (a *authority) server(name, clientAuth string) *configs.ServerTLS {
 	a.issue(name, time.Hour)
 	s := &configs.ServerTLS{Cert: configs.Path(a.path(name + ".pem")), Key: configs.Path(a.path(name + "-key.pem")), ClientAuth: clientAuth}
