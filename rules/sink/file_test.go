@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"warder/configs"
@@ -151,5 +153,53 @@ func TestFileThatCannotBeWrittenComesBack(t *testing.T) {
 	}
 	if _, err := sink.NewFile(configs.FileSink{Path: configs.Path(filepath.Join(dir, "no", "such")), MaxSize: 1}); err == nil || !strings.Contains(err.Error(), "such") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A disk that fills up in the middle of a line costs that finding: each is told as failed,
+// what was written before stays, and with room again the next begins a line of its own.
+func TestFullDiskCostsWhatHasNoRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "findings.jsonl")
+	s := openFile(t, path, 1<<20, 1)
+	write(t, s, 1, 2)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore := diskOf(t, info.Size()*7/4) // a line and a half of another
+	write(t, s, 3, 3)
+	for i := range 3 {
+		if err := s.Write(finding(4+i, nil)); err == nil {
+			t.Error("no error with a full disk")
+		}
+	}
+	restore()
+	write(t, s, 7, 8)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(readIDs(t, path)); got != "[id-1 id-2 id-3 torn id-7 id-8]" {
+		t.Error(got)
+	}
+}
+
+// diskOf lets no file of this process grow beyond a size until it is restored, which
+// breaks a write in the middle as a full disk does.
+func diskOf(t *testing.T, size int64) (restore func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	set := func(limit syscall.Rlimit) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(syscall.Rlimit{Cur: uint64(size), Max: before.Max})
+	return func() {
+		set(before)
+		signal.Reset(syscall.SIGXFSZ)
 	}
 }
