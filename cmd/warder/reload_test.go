@@ -1,16 +1,24 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // post asks for a reload over HTTP and gives status and body.
@@ -119,5 +127,105 @@ func TestReloadOpensAndShutsSinks(t *testing.T) {
 	})
 	if strings.Contains(s.log.String(), `"finding"`) {
 		t.Error("the finding is in the log although that sink is off")
+	}
+}
+
+// disconnects counts connections that a client has lost.
+type disconnects struct{ atomic.Int64 }
+
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
+func (d *disconnects) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { d.Add(1) }
+
+// reloadLoad is clients that write, each a value and then a null value, again and again.
+type reloadLoad struct {
+	writing         sync.WaitGroup
+	rounds, refused atomic.Int64
+	lost            disconnects
+	acked           [4][]string // by writer
+}
+
+// write is one of them.
+func (l *reloadLoad) write(ctx context.Context, t *testing.T, client *kgo.Client, writer int) {
+	t.Helper()
+	whole := context.WithoutCancel(ctx) // what has begun is waited for
+	for i := 0; ctx.Err() == nil; i++ {
+		value := fmt.Sprint(writer, "-", i)
+		if err := client.ProduceSync(whole, &kgo.Record{Key: []byte("k"), Value: []byte(value)}).FirstErr(); err != nil {
+			t.Error(err)
+			return
+		}
+		l.acked[writer] = append(l.acked[writer], value)
+		switch err := client.ProduceSync(whole, &kgo.Record{Key: []byte("k")}).FirstErr(); {
+		case errors.Is(err, kerr.PolicyViolation):
+			l.refused.Add(1)
+		case err != nil:
+			t.Error(err)
+			return
+		}
+		l.rounds.Add(1)
+	}
+}
+
+// goesOn waits until each of them may have come round.
+func (l *reloadLoad) goesOn(t *testing.T) {
+	t.Helper()
+	before := l.rounds.Load()
+	waitFor(t, "the load to go on", func() bool { return l.rounds.Load() > before+int64(len(l.acked)) || t.Failed() })
+}
+
+// Reloads under load, good ones and bad ones: each request is judged by one configuration and
+// answered, no connection ends, and what was acknowledged is in the log, once and in order.
+func TestReloadsUnderLoad(t *testing.T) {
+	s := serve(t, "rules: {tombstone: {action: alert}}\nsinks: {file: {path: findings.jsonl}}\n")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	l := &reloadLoad{}
+	for writer := range l.acked {
+		client := s.client(t, fmt.Sprint("writer-", writer), kgo.DefaultProduceTopic("users"), kgo.DisableIdempotentWrite(), kgo.ProducerLinger(0), kgo.WithHooks(&l.lost))
+		defer client.Close()
+		l.writing.Go(func() { l.write(ctx, t, client, writer) })
+	}
+	l.goesOn(t)
+	actions := []string{"alert", "block", "blok"}
+	for i := range 21 {
+		next := actions[(i+1)%3]
+		s.change(t, "action: "+actions[i%3], "action: "+next)
+		if status, body := s.post(t); (status == http.StatusOK) == (next == "blok") {
+			t.Errorf("%s: %d %s", next, status, body)
+		}
+		l.goesOn(t)
+	}
+	stop()
+	l.writing.Wait()
+	if n, of := l.refused.Load(), l.rounds.Load(); n == 0 || n == of {
+		t.Errorf("%d of %d null values were refused", n, of)
+	}
+	if n := l.lost.Load(); n != 0 {
+		t.Errorf("%d connections were lost", n)
+	}
+	s.holds(t, l.acked[:])
+}
+
+// holds wants a topic to have what each writer had acknowledged, once and in its order.
+func (s *served) holds(t *testing.T, acked [][]string) {
+	t.Helper()
+	reader := s.client(t, "reader", kgo.ConsumeTopics("users"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	defer reader.Close()
+	ends, err := kadm.NewClient(reader).ListEndOffsets(t.Context(), "users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, _ := ends.Lookup("users", 0)
+	got := make([][]string, len(acked))
+	for next := int64(0); next < end.Offset; {
+		for _, r := range reader.PollFetches(t.Context()).Records() {
+			next = r.Offset + 1
+			if writer, _, ok := strings.Cut(string(r.Value), "-"); ok {
+				got[writer[0]-'0'] = append(got[writer[0]-'0'], string(r.Value))
+			}
+		}
+	}
+	if diff := cmp.Diff(acked, got); diff != "" {
+		t.Error(diff)
 	}
 }
