@@ -17,6 +17,7 @@ GOVULNCHECK := $(CACHE)/bin/govulncheck
 CYCLONEDX := $(CACHE)/bin/cyclonedx-gomod
 CYCLONEDX_PYTHON := $(CACHE)/cyclonedx/bin/python
 FUZZTIME ?= 10s
+SOAK ?= 10m
 GO := CGO_ENABLED=0 go
 # All that decides about a byte of the binary, besides the sources and the Go at hand.
 # What git says of the folder is left out: the commit is named above.
@@ -148,6 +149,12 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzzminimizetime 50x -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
 	  done; \
 	done
+
+# SOAK also makes the loads of proxy as large as docs/reliability.md says.
+.PHONY: soak
+soak: ## large loads, then SOAK (10m) without a pause, after which nothing may have grown
+	SOAK=$(SOAK) $(GO) test ./proxy -run '^TestLoad' -count=1 -timeout 10m -v
+	SOAK=$(SOAK) $(GO) test ./cmd/warder -run '^TestSoak' -count=1 -timeout 0 -v
 
 .PHONY: bench
 bench: build ## what warder costs, beside a relay and HAProxy; BENCH_KAFKA=1 with real Kafka too

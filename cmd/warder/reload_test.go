@@ -187,7 +187,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	}
 	l.goesOn(t)
 	actions := []string{"alert", "block", "blok"}
-	for i := range 21 {
+	for i := range 9 {
 		next := actions[(i+1)%3]
 		s.change(t, "action: "+actions[i%3], "action: "+next)
 		if status, body := s.post(t); (status == http.StatusOK) == (next == "blok") {

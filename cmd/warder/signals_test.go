@@ -38,11 +38,11 @@ type process struct {
 	before []string // lines read
 }
 
-// launch starts `warder run` in front of a cluster.
-func launch(t *testing.T, cluster *embedded.Cluster) (p *process, bootstrap string) {
+// launch starts `warder run` in front of a cluster; more is YAML beside the addresses.
+func launch(t *testing.T, cluster *embedded.Cluster, more ...string) (p *process, bootstrap string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "warder.yaml")
-	text := "upstream: {bootstrap: [" + cluster.Bootstrap() + "]}\nlisteners: [{address: '127.0.0.1:0'}]\nadmin: {address: '127.0.0.1:0'}\nlog: {format: json}\n"
+	text := "upstream: {bootstrap: [" + cluster.Bootstrap() + "]}\nlisteners: [{address: '127.0.0.1:0'}]\nadmin: {address: '127.0.0.1:0'}\nlog: {format: json}\n" + strings.Join(more, "")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
