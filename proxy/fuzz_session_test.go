@@ -13,6 +13,7 @@ import (
 	"warder/protocol"
 	"warder/protocol/fixture"
 	"warder/proxy/tap"
+	"warder/record"
 	"warder/rules"
 	"warder/rules/builtin"
 	"warder/rules/engine"
@@ -117,6 +118,12 @@ func FuzzSession(f *testing.F) {
 // playEverything plays a script to sessions with every rule on block.
 func playEverything(t *testing.T, script []byte) *Metrics {
 	t.Helper()
+	return playBetween(t, script, func(*Player, *record.Entry) {})
+}
+
+// playBetween is playEverything with something done before each entry.
+func playBetween(t *testing.T, script []byte, before func(*Player, *record.Entry)) *Metrics {
+	t.Helper()
 	clock, c, topics, logs, metrics := &Clock{}, configs.Default(), state.NewTopics(0), state.NewLogs(0), NewMetrics()
 	c.Rules.Defaults.Action, c.Inspect.FetchRecords = "block", "all"
 	e, err := engine.New(engine.Options{
@@ -134,6 +141,7 @@ func playEverything(t *testing.T, script []byte) *Metrics {
 		t.Fatal(err)
 	}
 	for _, entry := range recordingOf(script) {
+		before(p, entry)
 		if err := p.Play(entry); err != nil {
 			t.Fatal(err)
 		}
