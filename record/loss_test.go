@@ -17,6 +17,7 @@ import (
 	"warder/protocol/records"
 	"warder/record/scrub"
 	"warder/rules"
+	"warder/test/fulldisk"
 )
 
 // stalled is a recorder whose goroutine does not run: what it is told stays queued.
@@ -257,6 +258,35 @@ func TestDiskThatCannotBeWritten(t *testing.T) {
 	}
 	if got := read(t, g.dir); got.kinds(1) != "ORAC" || !bytes.Contains(got.sent[1], []byte("after")) {
 		t.Errorf("%s", got.kinds(1))
+	}
+}
+
+// A disk that fills up in the middle of a block: what was written before is found again, and
+// so is what comes when there is room. Of what is between nothing is found in part.
+func TestFullDiskLosesWhatHasNoRoom(t *testing.T) {
+	g := stalled(t)
+	c := g.conn(1)
+	ask := func(topic string) {
+		req, resp := metadata(topic)
+		c.ask(req, resp, 100)
+		g.clock.pass(2 * blockAge)
+		g.work()
+	}
+	ask("before")
+	makeRoom := fulldisk.Beyond(t, g.store.size+20)
+	for range 3 {
+		ask("missing")
+	}
+	makeRoom()
+	if got := strings.Count(g.log.String(), "cannot be written"); got != 1 || g.counts.get("dropped disk") == 0 {
+		t.Errorf("told %d times, %d bytes dropped", got, g.counts.get("dropped disk"))
+	}
+	g.clock.pass(retryPause)
+	ask("after")
+	g.Recorder.end()
+	got := read(t, g.dir).sent[1]
+	if !bytes.Contains(got, []byte("before")) || bytes.Contains(got, []byte("missing")) || !bytes.Contains(got, []byte("after")) {
+		t.Errorf("%q", got)
 	}
 }
 

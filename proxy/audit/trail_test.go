@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"warder/configs"
 	"warder/protocol"
 	"warder/proxy/audit"
+	"warder/test/fulldisk"
 )
 
 var errBroken = errors.New("the disk is gone")
@@ -264,26 +264,10 @@ func TestDiskWithoutRoom(t *testing.T) {
 // A limit on the size of files breaks a write in the middle of a line. What is left of
 // the line is taken back, and with room the trail goes on.
 func TestHalfALineIsTakenBack(t *testing.T) {
-	signal.Ignore(syscall.SIGXFSZ)
-	defer signal.Reset(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	trail, m := begin(fileSink(dir), config(), nil)
 	eventually(t, "the beginning", func() bool { return m.written.Load() == 1 })
-	narrow := before
-	narrow.Cur = 1500
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &narrow); err != nil {
-		t.Fatal(err)
-	}
-	restore := func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Error(err)
-		}
-	}
-	defer restore()
+	makeRoom := fulldisk.Beyond(t, 1500)
 	for range 10 {
 		give(t, trail, deletion("users"))
 	}
@@ -293,7 +277,7 @@ func TestHalfALineIsTakenBack(t *testing.T) {
 	if err != nil || len(data) == 0 || data[len(data)-1] != '\n' || !verify(t, nil, "", file).Whole {
 		t.Errorf("%v %q", err, data)
 	}
-	restore()
+	makeRoom()
 	eventually(t, "the sink to work", func() bool { return !m.failing.Load() })
 	finish(t, trail)
 	if r := verify(t, nil, "", file); !r.Whole || r.Lines != 12 || r.Torn != 0 {

@@ -5,15 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"warder/configs"
 	"warder/rules"
 	"warder/rules/sink"
+	"warder/test/fulldisk"
 )
 
 func openFile(t *testing.T, path string, size, keep int) *sink.File {
@@ -166,40 +165,19 @@ func TestFullDiskCostsWhatHasNoRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	restore := diskOf(t, info.Size()*7/4) // a line and a half of another
+	makeRoom := fulldisk.Beyond(t, info.Size()*7/4) // for a line and a half of another
 	write(t, s, 3, 3)
 	for i := range 3 {
 		if err := s.Write(finding(4+i, nil)); err == nil {
 			t.Error("no error with a full disk")
 		}
 	}
-	restore()
+	makeRoom()
 	write(t, s, 7, 8)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(readIDs(t, path)); got != "[id-1 id-2 id-3 torn id-7 id-8]" {
 		t.Error(got)
-	}
-}
-
-// diskOf lets no file of this process grow beyond a size until it is restored, which
-// breaks a write in the middle as a full disk does.
-func diskOf(t *testing.T, size int64) (restore func()) {
-	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	set := func(limit syscall.Rlimit) {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set(syscall.Rlimit{Cur: uint64(size), Max: before.Max})
-	return func() {
-		set(before)
-		signal.Reset(syscall.SIGXFSZ)
 	}
 }

@@ -49,6 +49,7 @@ test/house:
 test/captures: record
 test/fakebroker:
 test/fixtures:
+test/fulldisk:
 `
 
 // modules says who may use what is not ours. A new line needs a reason: every
