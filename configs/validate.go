@@ -53,10 +53,10 @@ func (v *validator) all() {
 // record checks that there is a recording for what is to be kept in it.
 func (v *validator) record() {
 	r := v.config.Record
-	if r != nil && r.Dir == "" {
-		v.fail("record.dir", "recordings need a directory")
-	}
 	if r != nil {
+		if r.Dir == "" {
+			v.fail("record.dir", "recordings need a directory")
+		}
 		return
 	}
 	const why = "action `record` keeps what happened in the recording, and there is none; add `record: {dir: recordings}` or write alert"

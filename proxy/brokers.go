@@ -31,6 +31,9 @@ func (s *Server) Brokers() []BrokerView {
 	return list
 }
 
+// KnownBrokers is the number of brokers that traffic or a probe has named.
+func (s *Server) KnownBrokers() int { return s.topology.size() }
+
 // servedPort is a socket of a listener by the broker that it stands for, or
 // bootstrapNode.
 type servedPort struct {

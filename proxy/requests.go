@@ -171,7 +171,7 @@ func (s *session) body(rq *request) ([]byte, error) {
 
 // known reports whether the API is in the table, in this version.
 func (rq *request) known() bool {
-	return rq.API != nil && rq.Version >= rq.API.Min && rq.Version <= rq.API.Max
+	return rq.API != nil && rq.API.Decodes(rq.Version)
 }
 
 // header returns the request's own header bytes; body must have been called.

@@ -77,6 +77,13 @@ func (t *topology) cluster() string {
 	return t.clusterID
 }
 
+// size returns how many brokers are known.
+func (t *topology) size() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.brokers)
+}
+
 // all returns the brokers in the order of their ids.
 func (t *topology) all() []BrokerInfo {
 	t.mu.RLock()

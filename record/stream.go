@@ -205,18 +205,28 @@ func (r *Recorder) whole(t *Tap, way int, frame []byte, at time.Time) {
 	if way == down {
 		frame, ok = r.scrubber.Answer(a.asked.key, a.asked.version, frame)
 	} else {
-		h, err := protocol.ParseRequestHeader(frame[protocol.FrameLengthSize:])
-		if err != nil {
-			r.giveUp(t)
+		h, readable := r.asked(t, frame)
+		if !readable {
 			return
 		}
-		r.ask(t, &h, frame[protocol.FrameLengthSize+h.Size:])
 		frame, ok = r.scrubber.Request(&h, frame)
 	}
 	if !ok {
 		r.counts.Blanked(len(frame))
 	}
 	r.data(t, way, frame, at, false)
+}
+
+// asked takes in what a request asks for, of which at least the header is there. One
+// that cannot be read ends the recording of the connection.
+func (r *Recorder) asked(t *Tap, frame []byte) (h protocol.RequestHeader, readable bool) {
+	h, err := protocol.ParseRequestHeader(frame[protocol.FrameLengthSize:])
+	if err != nil {
+		r.giveUp(t)
+		return h, false
+	}
+	r.ask(t, &h, frame[protocol.FrameLengthSize+h.Size:])
+	return h, true
 }
 
 // head records the beginning of a frame that is too large to be held, and decides
@@ -228,12 +238,10 @@ func (r *Recorder) head(t *Tap, way int, prefix []byte, at time.Time) {
 	if way == down {
 		keep = scrub.AnswerHead(key, a.asked.version, prefix)
 	} else {
-		h, err := protocol.ParseRequestHeader(prefix[protocol.FrameLengthSize:])
-		if err != nil {
-			r.giveUp(t)
+		h, readable := r.asked(t, prefix)
+		if !readable {
 			return
 		}
-		r.ask(t, &h, prefix[protocol.FrameLengthSize+h.Size:])
 		key, keep = h.Key, scrub.RequestHead(&h, prefix)
 	}
 	a.do = pass

@@ -106,7 +106,8 @@ func (a *app) audit(ctx context.Context, o *auditOptions, flags *pastFlags, cfg 
 		if err != nil {
 			return err
 		}
-		return a.lookBack(ctx, flags, cfg, capture.New(feed, ports), time.Time{})
+		packets := capture.New(feed, ports)
+		return a.lookBack(ctx, flags, cfg, pastTraffic{Source: packets, packets: packets.Counts})
 	}
 	if len(ports) == 0 {
 		ports = []uint16{capture.DefaultPort}
@@ -124,7 +125,8 @@ func (a *app) audit(ctx context.Context, o *auditOptions, flags *pastFlags, cfg 
 	defer live.Close() //nolint:errcheck // what was captured has been told
 	a.say("warder: looking at what passes %s", o.device)
 	// The capture ends by itself, with what was on its way to us.
-	return a.lookBack(context.WithoutCancel(ctx), flags, cfg, capture.New(live, ports), time.Time{})
+	packets := capture.New(live, ports)
+	return a.lookBack(context.WithoutCancel(ctx), flags, cfg, pastTraffic{Source: packets, packets: packets.Counts})
 }
 
 // openCaptures opens files, to be read one after the other.

@@ -229,7 +229,7 @@ func (a *app) showExec(r *execResult) error {
 		if f.Count > 1 {
 			times = fmt.Sprintf(" (%d times)", f.Count)
 		}
-		a.say("\n  %s  %s  %s%s", a.severityInk(f.Severity), f.Rule, actionOf(*f), times)
+		a.say("\n  %s  %s  %s%s", inkOf(f.Severity, a.stderrColour), f.Rule, actionOf(*f), times)
 		a.say("    %s", printable(f.Summary))
 		if evidence := evidenceText(f.Evidence); evidence != "" {
 			a.say("    %s", evidence)
@@ -240,9 +240,9 @@ func (a *app) showExec(r *execResult) error {
 	return nil
 }
 
-// severityInk is the severity, coloured on a terminal.
-func (a *app) severityInk(s rules.Severity) string {
-	p := demoPrinter{colour: a.stderrColour}
+// inkOf is the severity, coloured where that is wanted.
+func inkOf(s rules.Severity, colour bool) string {
+	p := demoPrinter{colour: colour}
 	if s == rules.Critical {
 		return p.ink(inkRed, s.String())
 	}

@@ -60,18 +60,24 @@ func (f *pastFlags) load(a *app) (*configs.Config, error) {
 	return cfg, nil
 }
 
-// lookBack plays a source, tells what was found, and gives the exit status. began is
-// when the warder began that saw it live; zero if there was none.
-func (a *app) lookBack(ctx context.Context, f *pastFlags, cfg *configs.Config, source record.Source, began time.Time) error {
+// pastTraffic is what there is to look at.
+type pastTraffic struct {
+	record.Source
+	began   time.Time              // when the warder began that saw it live; zero if there was none
+	packets func() *capture.Counts // what became of the packets; nil where there were none
+}
+
+// lookBack plays traffic, tells what was found, and gives the exit status.
+func (a *app) lookBack(ctx context.Context, f *pastFlags, cfg *configs.Config, traffic pastTraffic) error {
 	asJSON := f.format == "json"
 	p, err := newPast(cfg, newLog(a.stderr, cfg.Log), &pastShown{app: a, json: asJSON}) //nolint:contextcheck // an inline engine starts nothing
 	if err != nil {
 		return err
 	}
-	p.player.TickLike(began)
-	playing := p.play(ctx, source)
-	if packets, ok := source.(*capture.Source); ok {
-		p.result.Captured = packets.Counts()
+	p.player.TickLike(traffic.began)
+	playing := p.play(ctx, traffic)
+	if traffic.packets != nil {
+		p.result.Captured = traffic.packets()
 	}
 	r, err := p.end(context.WithoutCancel(ctx))
 	if err := errors.Join(playing, err, a.showPast(r, asJSON)); err != nil {

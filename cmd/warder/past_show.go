@@ -35,7 +35,7 @@ func (s *pastShown) Write(f *rules.Finding) error {
 	if f.Resolved {
 		what = "over"
 	}
-	fmt.Fprintf(&text, "%s  %s  %s  %s\n", f.LastTime.Local().Format(time.DateTime), s.app.ink(f.Severity), f.Rule, what)
+	fmt.Fprintf(&text, "%s  %s  %s  %s\n", f.LastTime.Local().Format(time.DateTime), inkOf(f.Severity, s.app.colour), f.Rule, what)
 	fmt.Fprintf(&text, "    %s\n", printable(f.Summary))
 	if evidence := evidenceText(f.Evidence); evidence != "" && !f.Resolved {
 		fmt.Fprintf(&text, "    %s\n", evidence)
@@ -49,15 +49,6 @@ func (s *pastShown) Write(f *rules.Finding) error {
 
 // Close implements sink.Sink.
 func (*pastShown) Close() error { return nil }
-
-// ink is a severity, coloured where stdout wants it.
-func (a *app) ink(s rules.Severity) string {
-	p := demoPrinter{colour: a.colour}
-	if s == rules.Critical {
-		return p.ink(inkRed, s.String())
-	}
-	return p.ink(inkBold, s.String())
-}
 
 // pastSummary is the last line of --output json.
 type pastSummary struct {

@@ -45,7 +45,7 @@ func (a *app) replay(ctx context.Context, f *pastFlags, cfg *configs.Config, fil
 				Rule: engine.Uninspected, Until: configs.Date{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, Reason: "recorded with payload none",
 			})
 		}
-		return a.lookBack(ctx, f, cfg, source, r.Headers()[0].Began)
+		return a.lookBack(ctx, f, cfg, pastTraffic{Source: source, began: r.Headers()[0].Began})
 	})
 }
 

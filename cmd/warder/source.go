@@ -39,7 +39,7 @@ func (w *instance) info(cfg *configs.Config) admin.Info {
 	return admin.Info{
 		Version: thisVersion().Version, Cluster: cfg.Upstream.Name, ClusterID: w.proxy.ClusterID(), Started: w.started,
 		Configuration: live.Path, LoadedAt: at,
-		Connections: w.proxy.Connections(), Brokers: len(w.proxy.Brokers()), Topics: w.topics.Len(),
+		Connections: w.proxy.Connections(), Brokers: w.proxy.KnownBrokers(), Topics: w.topics.Len(),
 	}
 }
 

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"testing"
@@ -69,16 +67,8 @@ type groupView struct {
 }
 
 func (s *side) groupKnown(group string) (view groupView, err error) {
-	request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+warderNamed("guard").admin+"/api/v1/groups/"+url.PathEscape(group), nil)
-	if err != nil {
-		return view, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return view, err
-	}
-	defer answer.Body.Close()
-	return view, json.NewDecoder(answer.Body).Decode(&view)
+	err = warderNamed("guard").shows(s.ctx, "/api/v1/groups/"+url.PathEscape(group), &view)
+	return view, err
 }
 
 // denied wants an operation to be refused as somebody's policy, and a finding about it.

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -162,18 +160,9 @@ func (p play) view() []shown {
 
 // admin asks the warder's admin interface.
 func (s *side) admin(path string) string {
-	request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+warderNamed(s.through).admin+path, nil)
+	text, err := warderNamed(s.through).tells(s.ctx, path)
 	if err != nil {
 		s.fail("%w", err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		s.fail("%w", err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		s.fail("%s: %s %w", path, answer.Status, err)
 	}
 	return string(text)
 }

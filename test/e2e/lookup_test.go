@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,17 +171,6 @@ func (s *side) equalsAdmin(p *proxy, group, topic string, also func(groupShown) 
 
 // groupOf asks warder for a group.
 func groupOf(ctx context.Context, p *proxy, group string) (g groupShown, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/api/v1/groups/"+group, nil)
-	if err != nil {
-		return g, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return g, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return g, fmt.Errorf("warder answers %s", answer.Status)
-	}
-	return g, json.NewDecoder(answer.Body).Decode(&g)
+	err = p.shows(ctx, "/api/v1/groups/"+group, &g)
+	return g, err
 }

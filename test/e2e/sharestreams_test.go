@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -61,20 +59,8 @@ func (g *followed) causes() (list []string) {
 // follows asks the records warder for a group until it is as wanted.
 func (s *side) follows(group, what string, ok func(*followed) error) (g followed) {
 	s.until(what, 60*time.Second, func() error {
-		request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+warderNamed("records").admin+"/api/v1/groups/"+url.PathEscape(group), nil)
-		if err != nil {
-			return err
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer answer.Body.Close()
 		g = followed{}
-		if answer.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s", answer.Status)
-		}
-		if err := json.NewDecoder(answer.Body).Decode(&g); err != nil {
+		if err := warderNamed("records").shows(s.ctx, "/api/v1/groups/"+url.PathEscape(group), &g); err != nil {
 			return err
 		}
 		if err := ok(&g); err != nil {

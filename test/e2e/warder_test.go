@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -246,6 +247,15 @@ func (p *proxy) tells(ctx context.Context, path string) ([]byte, error) {
 		err = fmt.Errorf("%s: %s\n%s", path, answer.Status, text)
 	}
 	return text, err
+}
+
+// shows reads a page of the admin interface into v.
+func (p *proxy) shows(ctx context.Context, path string, v any) error {
+	text, err := p.tells(ctx, path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, v)
 }
 
 // warderNamed gives a warder that was started, or nil.
