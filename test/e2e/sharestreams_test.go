@@ -209,9 +209,11 @@ func streamsGroup(sides []*side) {
 		s.fail("rebalances %v", causes)
 	}
 	begun := 0
-	for _, p := range g.Partitions { // were empty when Streams began to read them, or had their first records by then
-		if len(p.Moves) > 1 || len(p.Moves) == 1 && p.Moves[0].Kind != "reset-earliest" {
-			s.fail("%s/%d: %+v", p.Topic, p.Partition, p.Moves)
+	for _, p := range g.Partitions { // were empty when Streams began to read them, the second member anew since nothing was committed
+		for _, m := range p.Moves {
+			if m.Kind != "reset-earliest" {
+				s.fail("%s/%d: %+v", p.Topic, p.Partition, p.Moves)
+			}
 		}
 		begun += len(p.Moves)
 	}
