@@ -19,8 +19,12 @@ func (s *session) noteErrors(ex *exchange, a *answer) error {
 		return nil
 	}
 	body, err := s.read(ex, a)
-	if err != nil {
+	switch {
+	case a.raw == nil:
 		return err
+	case err != nil: // its header is malformed, which is for who needs the answer
+		ex.tapOutcome(tap.OutcomeUnread)
+		return nil
 	}
 	got, _ := messages.DecodeResponse(ex.key, ex.version, body, s.srv.decodeLimits())
 	if got == nil {

@@ -115,15 +115,19 @@ func (q *sideRequests) unpop(side sideRequest) {
 	q.waiting.Store(int32(len(q.queue)))
 }
 
-// sideAnswer takes the answer to a question of ours out of the stream.
+// sideAnswer takes the answer to a question of ours out of the stream. One that makes no sense
+// is no answer; the client did not ask for it and keeps its connection.
 func (s *session) sideAnswer(ex *exchange, a *answer) error {
 	body, err := s.read(ex, a)
-	if err != nil {
+	if a.raw == nil {
 		return err
 	}
 	side, _ := ex.state.(sideRequest)
 	ex.state = nil
-	resp, err := messages.DecodeResponse(ex.key, ex.version, body, s.srv.decodeLimits())
+	var resp kmsg.Response
+	if err == nil {
+		resp, err = messages.DecodeResponse(ex.key, ex.version, body, s.srv.decodeLimits())
+	}
 	side.done(resp, err)
 	s.side.mu.Lock()
 	s.side.active = false

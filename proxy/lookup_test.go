@@ -83,6 +83,36 @@ func TestQuestionInBandIsInvisible(t *testing.T) {
 	}
 }
 
+// TestMalformedAnswerToQuestion: a broker that answers warder's own question with a frame that
+// has no whole header has not harmed the client, which did not ask.
+func TestMalformedAnswerToQuestion(t *testing.T) {
+	r := newRig(t, nil)
+	r.sasl()
+	asked := make(chan string, 100)
+	r.broker.Handle(protocol.DescribeConfigs, func(f *fakebroker.Frame) []byte {
+		answer := fakebroker.AppendResponse(nil, protocol.DescribeConfigs, 0, f.CorrelationID, nil) // of version 0, without tagged fields
+		if err := r.broker.Conn(t, 0).Send(answer); err != nil {
+			t.Error(err)
+		}
+		asked <- *f.ClientID
+		return nil
+	})
+	r.names("users")
+	r.broker.Handle(opaque, echo)
+	c := r.dial()
+	authenticate(c, "alice", "x")
+	c.Do(requestOf(protocol.Metadata, 12))
+	if who := <-asked; who != sideClientID {
+		t.Errorf("asked by client id %q", who)
+	}
+	for i := range int32(20) {
+		c.Write(opaqueRequest(i, 10))
+		if got := c.Next(); got.CorrelationID != i {
+			t.Fatalf("answer %d in place of %d", got.CorrelationID, i)
+		}
+	}
+}
+
 func TestQuestionWaitsWhileTheConnectionIsBusy(t *testing.T) {
 	r := newRig(t, nil)
 	r.sasl()

@@ -110,7 +110,8 @@ func (s *session) match(correlationID int32) (*exchange, error) {
 }
 
 // read reads the whole answer and returns the bytes after its response header.
-// They are valid until the answer is sent on or replaced.
+// They are valid until the answer is sent on or replaced. With an error a.raw says whether the
+// answer has come (its header is malformed, the stream is still in order) or not (nil).
 func (s *session) read(ex *exchange, a *answer) ([]byte, error) {
 	if a.raw == nil {
 		raw, frame, err := s.out.look(a.size)
@@ -118,7 +119,9 @@ func (s *session) read(ex *exchange, a *answer) ([]byte, error) {
 			return nil, s.brokerError(err)
 		}
 		a.raw, a.frame, a.taken = raw, frame, frame != nil
-		n, err := protocol.ResponseHeaderSize(ex.key, ex.version, raw[4:])
+	}
+	if a.head == 0 {
+		n, err := protocol.ResponseHeaderSize(ex.key, ex.version, a.raw[4:])
 		if err != nil {
 			return nil, closing(ReasonMalformedResponse, err)
 		}
