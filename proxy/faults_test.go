@@ -250,8 +250,11 @@ func TestVanishedPeersAreAskedFor(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sessions {
-		for side, conn := range map[string]net.Conn{"client": s.client, "broker": s.broker} {
-			raw, err := conn.(*net.TCPConn).SyscallConn() //nolint:forcetypeassert // no TLS here
+		s.mu.Lock()
+		sides := map[string]net.Conn{"client": s.client, "broker": s.broker}
+		s.mu.Unlock()
+		for side, conn := range sides {
+			raw, err := conn.(*socket).SyscallConn() //nolint:forcetypeassert // no TLS here
 			if err != nil {
 				t.Fatal(err)
 			}

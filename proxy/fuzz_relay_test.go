@@ -57,6 +57,8 @@ type relayRig struct {
 func newRelayRig(tb testing.TB) *relayRig {
 	tb.Helper()
 	r := &relayRig{rig: startRig(tb, nil, "127.0.0.1:1", curious(), func(c *configs.Config) { c.Inspect.FetchRecords = "all" })}
+	r.mu.Lock() // as who serves a connection does first
+	defer r.mu.Unlock()
 	r.dialer.seeds = func() []string { return []string{r.broker.Load().Addr().String()} }
 	return r
 }

@@ -87,7 +87,7 @@ type session struct {
 
 func newSession(srv *Server, ln *listener, node int32, conn net.Conn, id uint64) *session {
 	s := &session{
-		id: id, srv: srv, listener: ln, node: node, opened: srv.now(), client: conn,
+		id: id, srv: srv, listener: ln, node: node, opened: srv.now(), client: asSocket(conn),
 		inflight: newInflight(ln.settings().inFlight),
 		gate:     srv.engine.Gate(),
 	}

@@ -124,6 +124,7 @@ func (d *dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn = asSocket(conn)
 	config := d.tls()
 	if config == nil {
 		return conn, nil

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"warder/protocol"
@@ -36,7 +35,7 @@ type window struct {
 	// set at construction
 	src   net.Conn
 	now   func() time.Time
-	raw   syscall.RawConn // nil when src is not a TCP socket (TLS, in-memory pipe)
+	sock  *socket // src, or nil when it is none (TLS, in-memory pipe)
 	flush func(p []byte, midFrame bool) error
 	// patience gives the deadline that replaces one that passed inside a frame;
 	// ok false ends the session. See session.stop.
@@ -52,20 +51,12 @@ type window struct {
 	lastFrame  bool // patience was given: nothing is read beyond the frame at hand
 	readAt     time.Time
 	received   int64
-	parkRead   func(fd uintptr) bool
-	parkN      int
-	parkErr    error
-	first      [64]byte // where a non-TCP source is read while no buffer is held
+	first      [64]byte // where another source than a socket is read while no buffer is held
 }
 
 func newWindow(src net.Conn, now func() time.Time, flush func([]byte, bool) error, patience func() (time.Time, bool)) *window {
-	w := &window{src: src, now: now, flush: flush, patience: patience}
-	if tcp, ok := src.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			w.raw, w.parkRead = raw, w.readParked
-		}
-	}
-	return w
+	sock, _ := src.(*socket)
+	return &window{src: src, sock: sock, now: now, flush: flush, patience: patience}
 }
 
 // buffered returns the number of unread bytes.
@@ -102,42 +93,26 @@ func (w *window) wait() error {
 
 // readIdle reads the first bytes after a pause, taking a buffer only when they are there.
 func (w *window) readIdle() (int, error) {
-	if w.raw == nil {
-		n, err := w.src.Read(w.first[:])
-		if n > 0 {
-			w.attach()
-			w.w = copy(w.buf[:], w.first[:n])
-		}
+	if w.sock != nil {
+		n, err := w.sock.readLent(w)
+		w.w = n
 		return n, err
 	}
-	w.parkN, w.parkErr = 0, nil
-	if err := w.raw.Read(w.parkRead); err != nil {
-		return 0, err
+	n, err := w.src.Read(w.first[:])
+	if n > 0 {
+		w.attach()
+		w.w = copy(w.buf[:], w.first[:n])
 	}
-	w.w = w.parkN
-	return w.parkN, w.parkErr
+	return n, err
 }
 
-// readParked is the body of RawConn.Read: false parks the goroutine until the socket is readable.
-func (w *window) readParked(fd uintptr) bool {
+// lend and takeBack implement lender: a window that waits holds no buffer.
+func (w *window) lend() []byte {
 	w.attach()
-	for {
-		n, err := syscall.Read(int(fd), w.buf[:])
-		switch {
-		case err == syscall.EINTR: // a raw errno of the system call
-			continue
-		case err == syscall.EAGAIN:
-			w.detach()
-			return false
-		case err != nil:
-			w.parkErr = os.NewSyscallError("read", err)
-			w.detach()
-		default:
-			w.parkN = n
-		}
-		return true
-	}
+	return w.buf[:]
 }
+
+func (w *window) takeBack() { w.detach() }
 
 func (w *window) attach() {
 	if w.buf == nil {
