@@ -115,3 +115,27 @@ func BenchmarkRequestHeader(b *testing.B) {
 		}
 	}
 }
+
+// The answer to a small producer: one partition.
+func BenchmarkProduceResponse(b *testing.B) {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.Version = benchVersion
+	topic, part := kmsg.NewProduceResponseTopic(), kmsg.NewProduceResponseTopicPartition()
+	part.BaseOffset = 9
+	topic.Partitions = append(topic.Partitions, part)
+	resp.Topics = append(resp.Topics, topic)
+	body := resp.AppendTo(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		resp, err := protocol.ParseProduceResponse(benchVersion, body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		it := resp.Partitions()
+		for p := (protocol.ProduceResponsePartition{}); it.Next(&p); {
+			if p.BaseOffset != 9 {
+				b.Fatal(p)
+			}
+		}
+	}
+}

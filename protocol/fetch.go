@@ -141,8 +141,10 @@ func (f *FetchRequest) Partitions() FetchPartitions {
 	return f.partitions(wire.NewReaderAt(f.body, f.topics))
 }
 
-func (f *FetchRequest) partitions(r wire.Reader) FetchPartitions {
-	return FetchPartitions{walkTopics(r, f.flexible(), f.Version >= fetchTopicID), f.Version}
+func (f *FetchRequest) partitions(r wire.Reader) (it FetchPartitions) {
+	it.version = f.Version
+	it.w.begin(r, f.flexible(), f.Version >= fetchTopicID)
+	return it
 }
 
 // Forgotten returns an iterator over the partitions that leave the session.
@@ -153,8 +155,9 @@ func (f *FetchRequest) Forgotten() ForgottenPartitions {
 	return f.forgottenFrom(wire.NewReaderAt(f.body, f.forgotten))
 }
 
-func (f *FetchRequest) forgottenFrom(r wire.Reader) ForgottenPartitions {
-	return ForgottenPartitions{walkTopics(r, f.flexible(), f.Version >= fetchTopicID)}
+func (f *FetchRequest) forgottenFrom(r wire.Reader) (it ForgottenPartitions) {
+	it.w.begin(r, f.flexible(), f.Version >= fetchTopicID)
+	return it
 }
 
 // FetchPartitions iterates over the partitions of a Fetch request. It is a

@@ -80,8 +80,10 @@ func (f *FetchResponse) Partitions() FetchResponsePartitions {
 	return f.partitions(wire.NewReaderAt(f.body, f.topics))
 }
 
-func (f *FetchResponse) partitions(r wire.Reader) FetchResponsePartitions {
-	return FetchResponsePartitions{walkTopics(r, f.Version >= fetchFlexible, f.Version >= fetchTopicID), f.Version}
+func (f *FetchResponse) partitions(r wire.Reader) (it FetchResponsePartitions) {
+	it.version = f.Version
+	it.w.begin(r, f.Version >= fetchFlexible, f.Version >= fetchTopicID)
+	return it
 }
 
 // FetchResponsePartitions iterates over the partitions of a Fetch response. It

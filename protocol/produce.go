@@ -49,7 +49,8 @@ func ParseProduceRequest(version int16, body []byte) (ProduceRequest, error) {
 	r := wire.NewReader(body)
 	p.readHead(&r)
 	p.topics = r.Offset()
-	it := ProducePartitions{walkTopics(r, p.flexible(), version >= produceTopicID)}
+	var it ProducePartitions
+	it.w.begin(r, p.flexible(), version >= produceTopicID)
 	p.NumTopics = max(it.w.topics, 0)
 	for part := (ProducePartition{}); it.Next(&part); {
 		p.NumPartitions++
@@ -94,9 +95,9 @@ func PeekProduceAcks(version int16, body []byte) (int16, error) {
 }
 
 // Partitions returns an iterator over all partitions of all topics.
-func (p *ProduceRequest) Partitions() ProducePartitions {
-	r := wire.NewReaderAt(p.body, p.topics)
-	return ProducePartitions{walkTopics(r, p.flexible(), p.Version >= produceTopicID)}
+func (p *ProduceRequest) Partitions() (it ProducePartitions) {
+	it.w.begin(wire.NewReaderAt(p.body, p.topics), p.flexible(), p.Version >= produceTopicID)
+	return it
 }
 
 // ProducePartitions iterates over the partitions of a Produce request. It is a

@@ -71,9 +71,10 @@ func ParseProduceResponse(version int16, body []byte) (ProduceResponse, error) {
 func (p *ProduceResponse) flexible() bool { return p.Version >= produceFlexible }
 
 // Partitions returns an iterator over all partitions of all topics.
-func (p *ProduceResponse) Partitions() ProduceResponsePartitions {
-	r := wire.NewReaderAt(p.body, p.topics)
-	return ProduceResponsePartitions{walkTopics(r, p.flexible(), p.Version >= produceTopicID), p.Version}
+func (p *ProduceResponse) Partitions() (it ProduceResponsePartitions) {
+	it.version = p.Version
+	it.w.begin(wire.NewReaderAt(p.body, p.topics), p.flexible(), p.Version >= produceTopicID)
+	return it
 }
 
 // ProduceResponsePartitions iterates over the partitions of a Produce

@@ -17,11 +17,10 @@ type topicWalk struct {
 	topicID  [16]byte
 }
 
-// walkTopics begins at the length of the array of topics.
-func walkTopics(r wire.Reader, flexible, byID bool) topicWalk {
-	w := topicWalk{r: r, flexible: flexible, byID: byID}
+// begin begins at the length of the array of topics. w is empty.
+func (w *topicWalk) begin(r wire.Reader, flexible, byID bool) {
+	w.r, w.flexible, w.byID = r, flexible, byID
 	w.topics = w.r.ArrayLen(flexible)
-	return w
 }
 
 // next reports whether a partition begins at w.r. When it returns false the

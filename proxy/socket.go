@@ -10,8 +10,8 @@ import (
 // socket is a TCP connection whose system calls Go's scheduler is not told of. They
 // never block, since the sockets of package net do not, and are over in microseconds.
 // When it is told of them its monitor, where processors are few, takes the processor
-// from whoever is in one every now and then and wakes a thread to go on with it: that
-// were a third of all switches between threads, and a tenth of what forwarding costs.
+// from whoever is in one every now and then and wakes a thread to go on with it, which
+// was a third of all switches between threads, and a tenth of what forwarding costs.
 //
 // One goroutine reads, and one at a time writes.
 type socket struct {
