@@ -9,7 +9,7 @@ type CompressionTrial struct {
 }
 
 // TryCompression compresses a copy of a Batch.Payload that was not compressed. It is
-// for Watchers: a millisecond or two for 64 KiB are too much for the path of traffic.
+// for Watchers: half a millisecond for 64 KiB is too much for the path of traffic.
 func TryCompression(payload []byte) (t CompressionTrial, err error) {
 	t.Bytes = len(payload)
 	if t.LZ4, err = records.CompressedSize(records.LZ4, payload); err == nil {

@@ -15,9 +15,14 @@ import (
 // The block size of the Java client's SnappyOutputStream.
 const xerialBlockSize = 32 << 10
 
+// level3Window is the window of level 3, at which producers compress by default (zstd's
+// ZSTD_defaultCParameters). The library's own would take 16 MiB for a batch of 64 KiB.
+const level3Window = 2 << 20
+
 // zstdEncoders keeps encoders: a new one clears megabytes of tables and history.
 var zstdEncoders = sync.Pool{New: func() any {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(level3Window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic(err) // the options are constants
 	}
