@@ -149,6 +149,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	broker, address, err := s.dial(ctx)
 	if err != nil {
+		s.resetClient()
 		return err
 	}
 	s.mu.Lock()
@@ -290,6 +291,18 @@ func (s *session) lingerClose() {
 	}
 	if s.client.SetReadDeadline(time.Now().Add(linger)) == nil {
 		io.Copy(io.Discard, s.client) //nolint:errcheck // whatever still comes is too late
+	}
+}
+
+// resetClient ends the client's connection with a reset, when there is no broker behind it. To a
+// broker that is not there a client has no connection at all, which it tries again; but an orderly
+// end before any answer says that it is not understood, or that TLS is wanted. franz-go gives up
+// by that what it was about to do (kgo.ErrFirstReadEOF): a member of a group leaves it
+// for a heartbeat, and begins anew where it had not committed.
+func (s *session) resetClient() {
+	// Not that of TLS, which would say an orderly end first.
+	if tcp, ok := tcpOf(s.client); ok && tcp.SetLinger(0) == nil {
+		tcp.Close()
 	}
 }
 

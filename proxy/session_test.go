@@ -2,12 +2,15 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -220,18 +223,34 @@ func TestAnswerCutShortEndsTheClient(t *testing.T) {
 	r.closedBy(ReasonBrokerGone)
 }
 
+// What is opened to a broker that is away ends as that does which breaks: an orderly end
+// before any answer is read as a wrong security.protocol, and not tried again.
 func TestUnreachableBrokerIsNamed(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ln.Close()
-	r := newRigAt(t, nil, ln.Addr().String(), nil)
-	c := r.dial()
-	c.Write(opaqueRequest(1, 0))
-	ended(c)
-	r.closedBy(ReasonBrokerUnreachable)
-	r.logged(ln.Addr().String())
+	a := newAuthority(t)
+	listeners := map[string]*configs.ServerTLS{"plaintext": nil, "TLS": a.server("listener", "none")}
+	for name, config := range listeners {
+		t.Run(name, func(t *testing.T) {
+			r := newRigAt(t, nil, ln.Addr().String(), func(c *configs.Config) { c.Listeners[0].TLS = config })
+			var c net.Conn = r.dial().Conn()
+			if config != nil {
+				c = tls.Client(c, &tls.Config{RootCAs: a.pool, ServerName: "127.0.0.1"})
+			}
+			if _, err := c.Write(opaqueRequest(1, 0)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("got %d bytes and %v", n, err)
+			}
+			c.Close()
+			r.closedBy(ReasonBrokerUnreachable)
+			r.logged(ln.Addr().String())
+		})
+	}
 }
 
 func TestSilentConnectionsNeverReachTheBroker(t *testing.T) {

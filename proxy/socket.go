@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -48,6 +49,18 @@ func asSocket(conn net.Conn) net.Conn {
 	s := &socket{TCPConn: tcp, raw: raw}
 	s.in.step, s.out.step = s.readStep, s.writeStep
 	return s
+}
+
+// tcpOf gives the TCP connection beneath conn, if there is one.
+func tcpOf(conn net.Conn) (*net.TCPConn, bool) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if s, ok := conn.(*socket); ok {
+		return s.TCPConn, true
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	return tcp, ok
 }
 
 // Read implements net.Conn.
