@@ -100,8 +100,11 @@ func (n network) cuts(ctx context.Context, lanes []*lane) error {
 	return nil
 }
 
-// moveBroker kills the broker that leads everything and starts it at another address, where it is to lead everything again. Nobody listens at the old one.
+// moveBroker kills the broker that leads and coordinates everything and starts it at another address, where it is to lead everything again. Nobody listens at the old one.
 func (n network) moveBroker(ctx context.Context, lanes []*lane) error {
+	if err := coordinatedBy(ctx, 2); err != nil {
+		return err
+	}
 	if err := underLoad(ctx, lanes, 300); err != nil {
 		return err
 	}
