@@ -153,6 +153,52 @@ func TestSlowBrokerHoldsTheClientBack(t *testing.T) {
 	r.unharmed(n)
 }
 
+// A client that ends inside a request gets the answers to what it had sent whole, and the
+// broker does not wait for the rest.
+func TestEndInsideARequestIsPassedOn(t *testing.T) {
+	r := hostileRig(t, nil)
+	n := r.neighbour()
+	whole, half := opaqueRequest(1, 100), opaqueRequest(2, 8*windowSize)[:3*windowSize]
+	r.broker.Script(fakebroker.Expect(opaque), fakebroker.ExpectRaw(half), fakebroker.ExpectEnd(), fakebroker.Reply([]byte("late")), fakebroker.HalfClose())
+	c := r.dial()
+	c.Write(whole)
+	c.Write(half)
+	if err := c.Conn().(*net.TCPConn).CloseWrite(); err != nil { //nolint:forcetypeassert // as dialled
+		t.Fatal(err)
+	}
+	if got := c.Next(); got.CorrelationID != 1 || !bytes.HasSuffix(got.Raw, []byte("late")) {
+		t.Errorf("got %+v", got)
+	}
+	ended(c)
+	r.closedBy(ReasonClientGone)
+	r.unharmed(n)
+}
+
+// What a client has sent whole reaches the broker although the client is reset, and cannot be given
+// the answers that come meanwhile: it may have sent more, with acks=0, than it waits for.
+func TestRequestsOutliveTheirClient(t *testing.T) {
+	r := hostileRig(t, func(c *configs.Config) { blocking(c); c.Inspect.MaxMessage = 16 * configs.MiB })
+	n := r.neighbour()
+	lost := make(chan struct{})
+	name := "c"
+	first, answer := opaqueRequest(1, 100), fakebroker.AppendResponse(nil, opaque, 0, 1, make([]byte, 1<<20)) // more than is read at once
+	// It is inspected, so it is read as a whole before it goes on, and larger than what the broker's system takes unread.
+	rest := fakebroker.AppendRequest(nil, protocol.Produce, 9, 2, &name, produce(9, -1, "orders", []string{string(make([]byte, 12<<20))}).AppendTo(nil))
+	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Wait(lost), fakebroker.Send(answer), fakebroker.ExpectRaw(rest), fakebroker.ExpectEnd())
+	c := r.dial()
+	c.Write(first)
+	c.Write(rest)
+	eventually(t, "all of it to be taken", func() bool {
+		return slices.ContainsFunc(r.Clients(), func(about ClientInfo) bool { return about.InFlight == 2 })
+	})
+	reset(t, c)
+	c.Conn().Close()
+	close(lost)
+	r.broker.Conn(t, 1).WaitReceived(t, len(first)+len(rest))
+	eventually(t, "it to be let go", func() bool { return len(r.Clients()) == 1 })
+	r.unharmed(n)
+}
+
 // Clients that are cut off inside a request: the broker never gets a whole one, and its
 // connections end too.
 func TestResetInsideARequest(t *testing.T) {

@@ -241,10 +241,15 @@ func (s *session) deliveryError(err error) error {
 
 // brokerError gives an error of the broker's socket its reason.
 func (s *session) brokerError(err error) error {
+	s.mu.Lock()
+	last, parted := s.last, s.parted
+	s.mu.Unlock()
 	switch {
+	case parted: // it ends since it was told to, or is waited for no longer
+		return last
 	case errors.Is(err, errStop), errors.Is(err, os.ErrDeadlineExceeded):
 		var ce *CloseError
-		if last := s.farewell(); errors.As(last, &ce) && ce.Reason != ReasonShutdown {
+		if errors.As(last, &ce) && ce.Reason != ReasonShutdown {
 			return last
 		}
 		return closingf(ReasonDrainDeadline, "%d requests still unanswered", s.inflight.depth())

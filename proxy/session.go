@@ -81,6 +81,8 @@ type session struct {
 	stopping bool      // guarded by mu: asked to end at the next frame boundary
 	until    time.Time // guarded by mu: when the patience for that ends
 	last     error     // guarded by mu: why no more requests are read
+	lost     bool      // guarded by mu: no answer reaches the client any more
+	parted   bool      // guarded by mu: the broker was told that nothing more comes
 	ended    bool      // guarded by mu
 	cause    error     // guarded by mu: the first reason to end
 }
@@ -114,7 +116,7 @@ func (s *session) run(ctx context.Context) error {
 	responses := make(chan struct{})
 	go func() {
 		defer close(responses)
-		s.end(s.guard(s.readResponses))
+		s.end(s.withoutClient(s.guard(s.readResponses)))
 	}()
 	s.awaitAnswers(s.guard(s.readRequests))
 	<-responses
@@ -242,70 +244,6 @@ func (s *session) guard(loop func() error) (err error) {
 	return loop()
 }
 
-// end records the first cause and closes both sockets, which ends both loops. A nil cause is ignored.
-func (s *session) end(cause error) {
-	if cause == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return
-	}
-	s.ended, s.cause = true, closing(ReasonInternal, cause)
-	if !s.gently(cause) {
-		s.client.Close()
-	}
-	if s.broker != nil {
-		s.broker.Close()
-	}
-	s.inflight.abort()
-}
-
-// lastAnswers is how long a client that will send no more is waited for with its
-// open requests. Clients seldom half-close: most are gone for good, and a long
-// poll of theirs should not keep a connection to the broker for long.
-const lastAnswers = 3 * time.Second
-
-// linger is how long a client may take to notice that warder has said its last word.
-const linger = time.Second
-
-// gently reports whether the client is to be left the time to read what it was
-// sent: when warder ends a connection that was in order. mu is held.
-func (s *session) gently(cause error) bool {
-	var ce *CloseError
-	return cause == s.last && //nolint:errorlint // this very error, not one like it
-		errors.As(cause, &ce) && ce.Reason != ReasonClientGone
-}
-
-// lingerClose ends the client's connection so that it reads every answer first.
-// Closing a socket that holds unread bytes resets it, and a reset may overtake the answers.
-func (s *session) lingerClose() {
-	defer s.client.Close()
-	s.mu.Lock()
-	gently := s.gently(s.cause)
-	s.mu.Unlock()
-	half, ok := s.client.(interface{ CloseWrite() error })
-	if !gently || !ok || half.CloseWrite() != nil {
-		return
-	}
-	if s.client.SetReadDeadline(time.Now().Add(linger)) == nil {
-		io.Copy(io.Discard, s.client) //nolint:errcheck // whatever still comes is too late
-	}
-}
-
-// resetClient ends the client's connection with a reset, when there is no broker behind it. To a
-// broker that is not there a client has no connection at all, which it tries again; but an orderly
-// end before any answer says that it is not understood, or that TLS is wanted. franz-go gives up
-// by that what it was about to do (kgo.ErrFirstReadEOF): a member of a group leaves it
-// for a heartbeat, and begins anew where it had not committed.
-func (s *session) resetClient() {
-	// Not that of TLS, which would say an orderly end first.
-	if tcp, ok := tcpOf(s.client); ok && tcp.SetLinger(0) == nil {
-		tcp.Close()
-	}
-}
-
 // stop asks the session to end at the next frame boundary of the client and once
 // every open request is answered, but no later than until.
 func (s *session) stop(until time.Time) {
@@ -334,31 +272,6 @@ func (s *session) authenticated() {
 	if !s.stopping {
 		s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // a closed socket ends the loop as well
 	}
-}
-
-// awaitAnswers is called with the reason why no more requests are read: the
-// response loop ends with it when the last open request is answered, or at the
-// deadline. The client gets what it is owed even when its next request was no request.
-func (s *session) awaitAnswers(cause error) {
-	until := time.Now().Add(lastAnswers)
-	s.mu.Lock()
-	s.last = cause
-	if s.stopping {
-		until = s.until
-	}
-	s.mu.Unlock()
-	if s.inflight.drain() {
-		s.end(cause)
-		return
-	}
-	s.broker.SetReadDeadline(until) //nolint:errcheck // a closed socket ends the loop as well
-}
-
-// farewell is how the response loop ends when nothing is open any more.
-func (s *session) farewell() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
 }
 
 // clientError gives an error of the client's socket its reason.

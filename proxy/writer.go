@@ -34,3 +34,10 @@ func (w *writer) writeLocked(p []byte, mid bool) error {
 	_, w.err = w.conn.Write(p)
 	return w.err
 }
+
+// inFrame reports whether what was written ends inside a frame.
+func (w *writer) inFrame() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mid
+}
