@@ -70,7 +70,7 @@ func (s *session) lingerClose() {
 func (s *session) resetClient() {
 	// Not that of TLS, which would say an orderly end first.
 	if tcp, ok := tcpOf(s.client); ok && tcp.SetLinger(0) == nil {
-		tcp.Close()
+		tcp.Close() //nolint:errcheck // end closes it again
 	}
 }
 

@@ -153,6 +153,41 @@ func TestSlowBrokerHoldsTheClientBack(t *testing.T) {
 	r.unharmed(n)
 }
 
+// While a broker reads nothing nobody reads from its client: one that is there is waited for, one
+// that has left is found out.
+func TestClientThatLeavesBehindABrokerThatReadsNothing(t *testing.T) {
+	r := hostileRig(t, nil)
+	n := r.neighbour()
+	reads := make(chan struct{})
+	defer close(reads)
+	r.broker.Script(fakebroker.Wait(reads))
+	c := r.dial()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		c.Conn().Write(opaqueRequest(1, 32<<20)) //nolint:errcheck // until it is reset
+	}()
+	r.inLull(1, toBroker)
+	stuck := r.session(c)
+	var written uint32
+	eventually(t, "the broker to take no more", func() bool {
+		before := written
+		written = stuck.toBroker.steps.Load()
+		r.endLulls()
+		return written == before && stuck.toBroker.looks > 2*lullLooks
+	})
+	n.works()
+	if len(r.Clients()) != 2 {
+		t.Error("a client that is there was not waited for")
+	}
+	reset(t, c)
+	c.Conn().Close()
+	<-left
+	eventually(t, "the client to be missed", func() bool { r.endLulls(); return len(r.Clients()) == 1 })
+	r.closedBy(ReasonClientGone)
+	r.unharmed(n)
+}
+
 // A client that ends inside a request gets the answers to what it had sent whole, and the
 // broker does not wait for the rest.
 func TestEndInsideARequestIsPassedOn(t *testing.T) {
@@ -285,35 +320,5 @@ func TestResetInsideAnAnswer(t *testing.T) {
 			r.closedBy(ReasonBrokerGone)
 			r.unharmed(n)
 		})
-	}
-}
-
-// A peer that vanishes without a word, with its host or on the way, is found out by
-// the system, which asks it now and then.
-func TestVanishedPeersAreAskedFor(t *testing.T) {
-	r := hostileRig(t, nil)
-	r.neighbour()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.sessions {
-		s.mu.Lock()
-		sides := map[string]net.Conn{"client": s.client, "broker": s.broker}
-		s.mu.Unlock()
-		for side, conn := range sides {
-			raw, err := conn.(*socket).SyscallConn() //nolint:forcetypeassert // no TLS here
-			if err != nil {
-				t.Fatal(err)
-			}
-			var on int
-			var failed error
-			if err := raw.Control(func(fd uintptr) {
-				on, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
-			}); err != nil || failed != nil {
-				t.Fatal(err, failed)
-			}
-			if on == 0 {
-				t.Errorf("the %s could be gone for ever", side)
-			}
-		}
 	}
 }

@@ -118,6 +118,80 @@ func TestHostileHalfFramesHoldLittle(t *testing.T) {
 	r.unharmed(n)
 }
 
+// inLull waits until n sessions are in the middle of what a lull is looked for in.
+func (r *rig) inLull(n int, of func(*session) *lull) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprint(n, " sessions to be held up"), func() bool {
+		held := 0
+		for _, s := range r.open() {
+			if of(s).steps.Load()%2 == 1 {
+				held++
+			}
+		}
+		return held == n
+	})
+}
+
+func fromClient(s *session) *lull { return &s.fromClient }
+func toBroker(s *session) *lull   { return &s.toBroker }
+
+// A request that has begun, and of which nothing more comes, is given up after a minute, wherever it
+// stopped. Who sends on, has nothing to say, or waits for an answer stays.
+func TestHostileHalfRequestsAreGivenUp(t *testing.T) {
+	r := hostileRig(t, blocking)
+	n := r.neighbour()
+	idle := r.neighbour()
+	h, held := r.broker.Hold(echo)
+	r.broker.Handle(protocol.ListTransactions, h)
+	waits := r.dial()
+	waits.Send(requestOf(protocol.ListTransactions, 0))
+	<-held.Arrived()
+
+	name := "c"
+	inspected := fakebroker.AppendRequest(nil, protocol.Produce, 9, 1, &name, produce(9, -1, "orders", []string{string(make([]byte, 200<<10))}).AppendTo(nil))
+	halves := [][]byte{
+		opaqueRequest(1, 100)[:2], opaqueRequest(1, 100)[:9], opaqueRequest(1, 100)[:60], // in its length, its header, its body
+		opaqueRequest(1, 8*windowSize)[:3*windowSize], inspected[:3*windowSize], // while it streams, while it is gathered
+	}
+	for _, half := range halves {
+		c := r.dial()
+		c.Write(opaqueRequest(7, 10))
+		c.Next()
+		c.Write(half)
+	}
+	goesOn, request := r.dial(), opaqueRequest(1, 1000)
+	goesOn.Write(request[:100])
+	r.inLull(len(halves)+1, fromClient)
+	slow := r.session(goesOn)
+	for i := range 2 * lullLooks {
+		before := slow.fromClient.steps.Load()
+		goesOn.Write(request[100+i : 101+i])
+		eventually(t, "a byte to be read", func() bool { return slow.fromClient.steps.Load() == before+2 })
+		r.endLulls()
+		n.works()
+	}
+	eventually(t, "half requests to be given up", func() bool {
+		return testutil.ToFloat64(r.metrics.closedBy.WithLabelValues(string(ReasonRequestStalled))) == float64(len(halves))
+	})
+	held.Release()
+	waits.Next()
+	goesOn.Write(request[100+2*lullLooks:])
+	goesOn.Next()
+	idle.works()
+	r.unharmed(n)
+}
+
+// session is that of a client.
+func (r *rig) session(c *fakebroker.Client) *session {
+	for _, s := range r.open() {
+		if s.remote.String() == c.Conn().LocalAddr().String() {
+			return s
+		}
+	}
+	r.t.Fatal("it has no session")
+	return nil
+}
+
 // A crowd that says nothing: what is over the limit is refused, the rest costs
 // little and never a connection to a broker.
 func TestHostileCrowdThatSaysNothing(t *testing.T) {

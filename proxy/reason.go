@@ -42,6 +42,8 @@ const (
 	ReasonConnectionLimit CloseReason = "connection_limit"
 	// ReasonUnauthenticated: no request, or no finished authentication, within limits.unauthenticated.
 	ReasonUnauthenticated CloseReason = "unauthenticated"
+	// ReasonRequestStalled: a request that had begun, and of which nothing more came for a minute.
+	ReasonRequestStalled CloseReason = "request_stalled"
 	// ReasonDenied: a rule refused a Produce with acks=0, which has no answer to carry an error.
 	ReasonDenied CloseReason = "denied"
 	// ReasonUndecodable: traffic that could not be inspected, with inspect.on_undecodable: refuse.
@@ -61,7 +63,7 @@ var closeReasons = []CloseReason{
 	ReasonClientGone, ReasonBrokerGone, ReasonBrokerUnreachable, ReasonBrokerTLS, ReasonClientTLS,
 	ReasonTLSOnPlaintext, ReasonPlaintextOnTLS, ReasonMalformedRequest, ReasonMalformedResponse,
 	ReasonUnsupportedAPI, ReasonRefusedAPI, ReasonSASLHandshakeV0, ReasonFrameLimit, ReasonConnectionLimit,
-	ReasonUnauthenticated, ReasonDenied, ReasonUndecodable, ReasonAudit, ReasonShutdown, ReasonDrainDeadline, ReasonInternal,
+	ReasonUnauthenticated, ReasonRequestStalled, ReasonDenied, ReasonUndecodable, ReasonAudit, ReasonShutdown, ReasonDrainDeadline, ReasonInternal,
 }
 
 // CloseError is the error with which a session ends: the reason for people who

@@ -232,7 +232,7 @@ func (s *Server) Addresses() []string {
 func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
-	for _, task := range []func(context.Context){s.probe.run, s.lookups.run, s.lookups.readers.run, s.lookups.groups.run, s.tellTopics, s.saveState} {
+	for _, task := range []func(context.Context){s.probe.run, s.lookups.run, s.lookups.readers.run, s.lookups.groups.run, s.tellTopics, s.saveState, s.lookForLulls} {
 		tasks.Go(func() { task(background) })
 	}
 	<-ctx.Done()

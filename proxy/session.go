@@ -75,6 +75,8 @@ type session struct {
 	requests atomic.Int64
 	profile  profile // see profile.go
 
+	fromClient, toBroker lull // reads inside a request, and writes of requests; see lull.go
+
 	recording *record.Tap // set by open; nil while nobody records
 
 	mu       sync.Mutex
@@ -141,8 +143,9 @@ func (s *session) open(ctx context.Context) error {
 	if err := s.acceptTLS(ctx); err != nil {
 		return err
 	}
-	s.up, s.down = &writer{}, &writer{conn: s.client}
+	s.up, s.down = &writer{lull: &s.toBroker}, &writer{conn: s.client}
 	s.in = newWindow(s.client, s.srv.now, s.flushUp, s.patience)
+	s.in.lull = &s.fromClient
 	if err := s.in.wait(); err != nil {
 		return s.clientError(err)
 	}

@@ -40,6 +40,7 @@ type window struct {
 	// patience gives the deadline that replaces one that passed inside a frame;
 	// ok false ends the session. See session.stop.
 	patience func() (until time.Time, ok bool)
+	lull     *lull // of reads inside a frame; nil where nobody looks
 	// seen is shown what pass forwards; begins says that a frame begins there. nil
 	// while nobody records.
 	seen func(p []byte, begins bool)
@@ -177,7 +178,9 @@ func (w *window) read(p []byte, need int) (int, error) {
 		if w.lastFrame {
 			p = p[:min(len(p), need)]
 		}
+		w.lull.step()
 		n, err := w.src.Read(p)
+		w.lull.step()
 		if n > 0 {
 			w.readAt = w.now()
 			w.received += int64(n)

@@ -14,9 +14,13 @@ type writer struct {
 	conn net.Conn
 	mid  bool // guarded by mu: the last write ended inside a frame
 	err  error
+	lull *lull // of its writes; nil where nobody looks
 	// seen is shown what is written, before the peer has it. nil while nobody records.
 	seen func(p []byte, mid bool)
 }
+
+// mostWritten is written in one go, so that a slow peer is seen to take it.
+const mostWritten = 1 << 20
 
 // writeLocked writes p; mid says that more bytes of the same frame will follow.
 // The first error is sticky, since a stream that lost bytes cannot be resumed.
@@ -31,7 +35,13 @@ func (w *writer) writeLocked(p []byte, mid bool) error {
 	if w.seen != nil {
 		w.seen(p, mid)
 	}
-	_, w.err = w.conn.Write(p)
+	for len(p) > 0 && w.err == nil {
+		part := p[:min(len(p), mostWritten)]
+		w.lull.step()
+		_, w.err = w.conn.Write(part)
+		w.lull.step()
+		p = p[len(part):]
+	}
 	return w.err
 }
 
