@@ -14,6 +14,9 @@ const LIMIT_MS = 60000
 // kafkajs has no accumulator: one send() is one request per broker. Long generated series go in groups, as an application would do it.
 const ALONE_UP_TO = 1000
 const GROUP = 100
+// As patient as the other libraries' delivery timeouts: five tries, the default, can end before partitions have leaders again. Both the client and its
+// producer are told: a partition without a leader is waited for where metadata are read, by what the client was told, and what ends there send() does not try again.
+const RETRY = { initialRetryTime: 100, maxRetryTime: 1000, retries: 30 }
 const NO_METADATA = { name: 'NoRecordMetadata', code: null, message: 'send() resolved without metadata for this partition', retriable: null }
 
 const open = new Map()
@@ -39,15 +42,14 @@ const producer_open = async r => {
   const create = Partitioners[manual || r.partitioner === 'default' ? 'DefaultPartitioner' : r.partitioner]
   if (!create) throw new Unsupported(`kafkajs has no partitioner ${r.partitioner}`)
   const chosen = new WeakMap()
-  const kafka = connect(r.conn, { requestTimeout: r.request_timeout_ms || 10000 })
+  const kafka = connect(r.conn, { requestTimeout: r.request_timeout_ms || 10000, retry: RETRY })
   const transactionalId = r.transactional_id || undefined
   const producer = kafka.producer({
     idempotent: r.idempotent !== false || Boolean(transactionalId),
     maxInFlightRequests: transactionalId ? 1 : r.max_in_flight || 5,
     transactionalId,
     createPartitioner: noting(create, chosen),
-    // As patient as the other libraries' delivery timeouts: five tries, the default, can end before a dead broker's partitions have leaders again.
-    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 30 },
+    retry: RETRY,
   })
   await within(LIMIT_MS, r.op, producer.connect())
   const handle = `p${++opened}`
