@@ -15,7 +15,7 @@ from outcome import describe_error
 
 POLL_MS = 200
 # kafka-python 3.0.12 never takes up an assignment that comes between two polls: the member heartbeats and has no partitions for ever. So polls are long
-# while it joins.
+# while it joins, also when it has lost its place between two polls, as by max_poll_interval_ms, which its listener does not hear of before the next.
 JOINING_POLL_MS = 5000
 CALL_SECONDS = 60
 
@@ -47,7 +47,8 @@ class Member(ConsumerRebalanceListener):
         while not self._stopping:
             self._run_calls()
             try:
-                batches = self._consumer.poll(timeout_ms=POLL_MS if self._joined else JOINING_POLL_MS)
+                stays = self._joined and not self._consumer._coordinator.need_rejoin()
+                batches = self._consumer.poll(timeout_ms=POLL_MS if stays else JOINING_POLL_MS)
             except Exception as e:
                 if getattr(e, "retriable", False):
                     logging.getLogger("driver").info("poll failed", exc_info=True)
