@@ -61,7 +61,10 @@ func (u upheaval) lanes(ctx context.Context) (lanes []*lane, err error) {
 				return nil, err
 			}
 			settings := with(M{"acks": "all", "idempotent": true, "delivery_timeout_ms": 60000, "request_timeout_ms": 5000}, u.producer)
-			lanes = append(lanes, &lane{side: s, settings: settings, load: gen{Count: u.seconds * loadRate, Size: 200, Partitions: 2, TS: day}})
+			// A broker that starts forgets producers whose last record is older than a day by its timestamp (ProducerStateManager.loadFromSnapshot), and stores
+			// again what they send again.
+			load := gen{Count: u.seconds * loadRate, Size: 200, Partitions: 2, TS: time.Now().UnixMilli()}
+			lanes = append(lanes, &lane{side: s, settings: settings, load: load})
 		}
 	}
 	return lanes, nil
