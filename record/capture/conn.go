@@ -3,6 +3,8 @@ package capture
 import (
 	"container/list"
 	"net/netip"
+
+	"warder/record"
 )
 
 // conn is one TCP connection of a client to a broker.
@@ -119,20 +121,33 @@ func (c *conn) deliver(s *stream, p piece) {
 }
 
 func (c *conn) say(s *stream, b []byte) {
-	if s == &c.up {
+	switch {
+	case c.source.plain:
+		c.talk.plain(c.kind(s), b)
+	case s == &c.up:
 		c.talk.request(b)
-		return
+	default:
+		c.talk.answer(b)
 	}
-	c.talk.answer(b)
 }
 
 func (c *conn) miss(s *stream, n int) {
 	c.source.counts.bytes(LostBytes, n)
-	if s == &c.up {
+	switch {
+	case c.source.plain:
+		c.talk.lose()
+	case s == &c.up:
 		c.talk.requestLost(n)
-		return
+	default:
+		c.talk.answerLost(n)
 	}
-	c.talk.answerLost(n)
+}
+
+func (c *conn) kind(s *stream) record.Kind {
+	if s == &c.up {
+		return record.Request
+	}
+	return record.Answer
 }
 
 // expire gives up what has been missing for too long. Requests come first: answers may

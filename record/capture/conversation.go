@@ -43,18 +43,34 @@ type conversation struct {
 	maybe []byte // the frame before what decides, if it is small; owned
 }
 
+// begin opens a connection for whoever reads the entries.
+func (c *conversation) begin() {
+	s := c.conn.source
+	s.opened++
+	c.number = s.opened
+	s.follow(c.conn)
+	s.emit(&record.Entry{Kind: record.Opened, Conn: c.number, Remote: c.conn.client, Broker: c.conn.broker.String(), Node: -1})
+}
+
 // give gives bytes of a direction. The first entry of a connection opens it.
 func (c *conversation) give(kind record.Kind, b []byte) {
-	s := c.conn.source
 	if c.number == 0 {
-		s.opened++
-		c.number = s.opened
-		s.follow(c.conn)
-		s.emit(&record.Entry{Kind: record.Opened, Conn: c.number, Remote: c.conn.client, Broker: c.conn.broker.String(), Node: -1})
+		c.begin()
 	}
+	s := c.conn.source
 	c.said = true
 	s.counts.Bytes += uint64(len(b))
 	s.emit(&record.Entry{Kind: kind, Conn: c.number, Data: b})
+}
+
+// plain gives bytes without a look at them.
+func (c *conversation) plain(kind record.Kind, b []byte) {
+	if c.number == 0 && !c.conn.fromStart() {
+		c.begin()
+		c.said = true // by somebody, unheard
+		c.lose()
+	}
+	c.give(kind, b)
 }
 
 // close ends the connection for whoever reads the entries.

@@ -32,8 +32,9 @@ const (
 	pollWait = 500 * time.Millisecond
 )
 
-// MaxLivePorts bounds the ports of a live capture: the kernel compares each packet with
-// each of them, and takes programs of 4,096 instructions.
+// MaxLivePorts bounds the ports of a live capture, where a row of ports that follow one
+// another counts as one: the kernel compares each packet with each of them, and takes
+// programs of 4,096 instructions.
 const MaxLivePorts = 200
 
 // Any is the name that stands for all interfaces.
@@ -64,8 +65,9 @@ func Listen(ctx context.Context, name string, ports []uint16) (*Live, error) {
 		}
 		index = i.Index
 	}
-	if len(ports) > MaxLivePorts {
-		return nil, fmt.Errorf("%d ports are more than the %d that a live capture takes", len(ports), MaxLivePorts)
+	rows := ranges(ports)
+	if len(rows) > MaxLivePorts {
+		return nil, fmt.Errorf("%d ports apart from each other are more than the %d that a live capture takes", len(rows), MaxLivePorts)
 	}
 	// A datagram socket gives packets without the header of the link layer, which differs
 	// between interfaces. With protocol 0 nothing comes before the filter stands.
@@ -77,7 +79,7 @@ func Listen(ctx context.Context, name string, ports []uint16) (*Live, error) {
 		return nil, fmt.Errorf("opening a packet socket: %w", err)
 	}
 	l := &Live{ctx: ctx, fd: fd}
-	if err := l.begin(index, ports); err != nil {
+	if err := l.begin(index, rows); err != nil {
 		return nil, errors.Join(fmt.Errorf("capturing on %s: %w", name, err), l.Close())
 	}
 	return l, nil
@@ -92,7 +94,7 @@ func needsCapability() error {
 }
 
 // begin sets up the filter and the ring, and then has packets come.
-func (l *Live) begin(index int, ports []uint16) error {
+func (l *Live) begin(index int, ports []portRange) error {
 	if err := l.filter(ports); err != nil {
 		return fmt.Errorf("the filter: %w", err)
 	}
@@ -114,7 +116,7 @@ func (l *Live) begin(index int, ports []uint16) error {
 	return unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index})
 }
 
-func (l *Live) filter(ports []uint16) error {
+func (l *Live) filter(ports []portRange) error {
 	raw, err := filter(ports)
 	if err != nil {
 		return err

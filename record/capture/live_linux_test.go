@@ -118,7 +118,37 @@ func TestListenErrors(t *testing.T) {
 	if _, err := capture.Listen(t.Context(), "nosuch0", nil); err == nil || !strings.Contains(err.Error(), "there are: any, ") {
 		t.Error(err)
 	}
-	if _, err := capture.Listen(t.Context(), "lo", make([]uint16, 1000)); err == nil || !strings.Contains(err.Error(), "1000 ports") {
+	var apart []uint16
+	for p := uint16(2); p <= 2000; p += 2 {
+		apart = append(apart, p)
+	}
+	if _, err := capture.Listen(t.Context(), "lo", apart); err == nil || !strings.Contains(err.Error(), "1000 ports apart") {
 		t.Error(err)
+	}
+}
+
+// Ports that follow one another are one row to the kernel, however many they are.
+func TestLiveCaptureOfManyPorts(t *testing.T) {
+	client, broker, port := socket(t, "127.0.0.1:0")
+	row := func(first, last uint16) (ports []uint16) {
+		for p := first; p <= last; p++ {
+			ports = append(ports, p)
+		}
+		return ports
+	}
+	for _, c := range []struct {
+		ports []uint16
+		story string
+	}{
+		{row(port-1000, port), "open lost ask"},
+		{row(port, port+300), "open lost ask"},
+		{append(row(port-500, port+1), 9), "open lost ask"},
+		{row(1, 1000), ""},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := capture.Bytes(listen(t, ctx, c.ports...), []uint16{port})
+		say(t, client, broker, heartbeat(2))
+		cancel()
+		readBytes(t, s).story(c.story)
 	}
 }

@@ -210,8 +210,18 @@ type seen struct {
 // readAll reads a source to its end, and holds it to what record promises.
 func readAll(t *testing.T, s *capture.Source) *seen {
 	t.Helper()
+	return readEach(t, s, newContract(t).take)
+}
+
+// readBytes reads a source of mere bytes to its end.
+func readBytes(t *testing.T, s *capture.Source) *seen {
+	t.Helper()
+	return readEach(t, s, func(*record.Entry) {})
+}
+
+func readEach(t *testing.T, s *capture.Source, take func(*record.Entry)) *seen {
+	t.Helper()
 	got := &seen{t: t, up: map[uint64][]byte{}, down: map[uint64][]byte{}, counts: s.Counts()}
-	c := newContract(t)
 	for {
 		e, err := s.Next()
 		if errors.Is(err, io.EOF) {
@@ -221,7 +231,7 @@ func readAll(t *testing.T, s *capture.Source) *seen {
 			t.Fatal(err)
 		}
 		got.entries++
-		c.take(e)
+		take(e)
 		switch e.Kind {
 		case record.Request:
 			got.up[e.Conn] = append(got.up[e.Conn], e.Data...)

@@ -23,6 +23,7 @@ type Source struct {
 	feed   Feed
 	ports  map[uint16]bool // of brokers
 	only   bool            // connections to other ports are nobody's business
+	plain  bool            // bytes are given as they were sent, whatever they are
 	conns  map[ends]*conn
 	recent *list.List // of *conn, the one that was heard of last in front
 	now    time.Time  // of the capture; never goes back
@@ -58,6 +59,16 @@ func New(feed Feed, ports []uint16) *Source {
 	for _, p := range ports {
 		s.ports[p] = true
 	}
+	return s
+}
+
+// Bytes is New for who finds frames himself, and wants to see what is wrong with them:
+// what passes between clients and ports is given as it was sent. Lost then says only
+// that packets are missing, or that the capture began later than the connection, and
+// may stand inside a frame.
+func Bytes(feed Feed, ports []uint16) *Source {
+	s := New(feed, ports)
+	s.only, s.plain = true, true
 	return s
 }
 

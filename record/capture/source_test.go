@@ -28,6 +28,21 @@ func TestIPv6(t *testing.T) {
 	l.read().story("open ask reply close").asked(heartbeat(1))
 }
 
+// Whoever wants the bytes gets them, whatever is wrong with them.
+func TestBytesAsTheyWereSent(t *testing.T) {
+	garbage := []byte("\xff\xff\xff\xff, and answers in any order")
+	l := newLine(t, clientHere, brokerHere).open()
+	l.ask(heartbeat(1), heartbeat(2)).reply(answer(2), answer(1), answer(7)).ask(garbage).reply(garbage).close()
+	got := readBytes(t, capture.Bytes(&packets{*l.list}, []uint16{9092}))
+	got.story("open ask reply ask reply close").asked(heartbeat(1), heartbeat(2), garbage).replied(answer(2), answer(1), answer(7), garbage)
+	l = newLine(t, clientHere, brokerHere).open().ask(heartbeat(1)).ask(heartbeat(2)).lose().ask(heartbeat(3)).wait(time.Minute).ask(heartbeat(4))
+	got = readBytes(t, capture.Bytes(&packets{*l.list}, []uint16{9092}))
+	got.story("open ask lost ask").asked(heartbeat(1), heartbeat(3), heartbeat(4))
+	l = newLine(t, clientHere, brokerHere).ask(heartbeat(1))
+	readBytes(t, capture.Bytes(&packets{*l.list}, []uint16{9092})).story("open lost ask")
+	readBytes(t, capture.Bytes(&packets{*l.list}, []uint16{1})).story("")
+}
+
 // Frames cut anywhere, several in a segment.
 func TestSegmentsAreNoFrames(t *testing.T) {
 	l := newLine(t, clientHere, brokerHere).open()
