@@ -168,6 +168,8 @@ func (s *session) open(ctx context.Context) error {
 	s.out = newWindow(broker, s.srv.now, s.flushDown, s.patience)
 	s.record()
 	s.srv.metrics.dialled.Inc()
+	s.srv.log.Debug().Uint64("conn_id", s.id).Str("listener", s.listener.name).Stringer("client_addr", s.remote).
+		Str("broker", address).Stringer("broker_side", broker.LocalAddr()).Msg("connection opened")
 	return nil
 }
 

@@ -211,6 +211,18 @@ func TestIdleConnectionClosedByTheBrokerIsNoNews(t *testing.T) {
 	}
 }
 
+// Who looks at both sides of warder needs to know which connections belong together.
+func TestLogTellsTheConnectionToTheBroker(t *testing.T) {
+	r := newRig(t, nil)
+	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Reply(nil), fakebroker.ExpectEnd())
+	c := r.dial()
+	c.Write(opaqueRequest(1, 0))
+	c.Next()
+	at := r.broker.Conn(t, 0)
+	r.logged(fmt.Sprintf(`"client_addr":"%s","broker":"%s","broker_side":"%s","message":"connection opened"`,
+		c.Conn().LocalAddr(), r.broker.Addr(), at.RemoteAddr()))
+}
+
 func TestAnswerCutShortEndsTheClient(t *testing.T) {
 	r := newRig(t, nil)
 	r.broker.Script(fakebroker.Expect(opaque), fakebroker.Send([]byte{0, 0, 1, 0, 0, 0, 0, 1, 7, 7}))
