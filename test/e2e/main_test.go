@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"warder/test/e2e/compare"
 	"warder/test/e2e/driver"
 	"warder/test/e2e/kafka"
 	"warder/test/e2e/sockets"
@@ -20,6 +21,7 @@ type world struct {
 	certs      kafka.Certs
 	three, old *kafka.Cluster
 	watch      *sockets.Watch
+	compare    *compare.Comparator // of what passes warders; nil in direct mode
 	sums       *summary
 	warderBin  string
 	lock       *os.File
@@ -53,6 +55,7 @@ func mainOf(m *testing.M) (int, error) {
 	crashed := stopWarders()
 	looks, others, found, err := w.watch.Stop()
 	w.sums.print(os.Stdout)
+	differ := compared()
 	fmt.Printf("e2e: looked %d times for client sockets to brokers' ports: %d of clients, %d of others\n", looks, len(found), others)
 	for _, f := range found {
 		fmt.Println("e2e: FAIL", f)
@@ -60,6 +63,8 @@ func mainOf(m *testing.M) (int, error) {
 	switch {
 	case err != nil:
 		return 1, err
+	case differ != nil:
+		return 1, differ
 	case len(crashed) > 0:
 		return 1, fmt.Errorf("these warders ended by themselves: %v; their logs are in %s", crashed, w.run)
 	case len(found) > 0:
@@ -98,6 +103,11 @@ func (w *world) prepare(ctx context.Context) error {
 	}
 	if err = w.startClusters(ctx); err != nil {
 		return err
+	}
+	if !directOnly {
+		if err = w.beginToCompare(); err != nil {
+			return err
+		}
 	}
 	w.watch = sockets.Start(append(w.three.Ports(), w.old.Ports()...))
 	w.admin, err = startDriver(ctx, clients["java"], "admin", false)

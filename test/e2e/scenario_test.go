@@ -143,6 +143,7 @@ func (sc scenario) side(ctx context.Context, name, mode string) (*side, error) {
 		if s.conn, err = through(ctx); err != nil {
 			return nil, err
 		}
+		w.sums.through(sc.name, name, warderAt(s.conn["bootstrap"]))
 	}
 	s.conn["client_id"] = "e2e-" + name
 	s.d, err = startDriver(ctx, clients[name], mode, mode == "warder")

@@ -20,10 +20,12 @@ import (
 
 // proxy is one running warder. Each client listener has an address and broker ports right behind it.
 type proxy struct {
-	name  string
-	args  []string
-	addr  map[string]string // listener name -> bootstrap address
-	admin string            // address of the admin interface
+	name     string
+	args     []string
+	addr     map[string]string // listener name -> bootstrap address
+	ports    []int             // where clients are served
+	upstream kafka.Listener
+	admin    string // address of the admin interface
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -72,7 +74,7 @@ func startWarder(ctx context.Context, name string, spec proxySpec) (*proxy, erro
 	if p := warders.all[name]; p != nil {
 		return p, nil
 	}
-	p := &proxy{name: name, addr: map[string]string{}}
+	p := &proxy{name: name, addr: map[string]string{}, upstream: spec.upstream}
 	file, err := p.configure(spec)
 	if err != nil {
 		return nil, err
@@ -95,13 +97,24 @@ func startBareWarder(ctx context.Context, name string, cluster *kafka.Cluster) (
 	}
 	addr, admin := hostPort(first), hostPort(first+pool+1)
 	p := &proxy{name: name, addr: map[string]string{"plain": addr}, admin: admin}
+	p.serves(first, pool+1)
 	p.args = []string{"run", "--upstream", cluster.Bootstrap(kafka.Plaintext), "--listen", addr, "--admin", admin}
 	return p, p.begin(ctx)
 }
 
 func hostPort(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
+// serves notes n ports where clients are served.
+func (p *proxy) serves(first, n int) {
+	for port := first; port < first+n; port++ {
+		p.ports = append(p.ports, port)
+	}
+}
+
+func (p *proxy) log() string { return filepath.Join(w.run, "warder-"+p.name+".log") }
+
 func (p *proxy) begin(ctx context.Context) error {
+	w.compare.Follow(p.name, p.log(), p.ports, p.upstream.Encrypts())
 	if err := p.start(ctx); err != nil {
 		return err
 	}
@@ -133,6 +146,7 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 			return "", err
 		}
 		p.addr[l.name] = hostPort(first)
+		p.serves(first, brokerPorts)
 		fmt.Fprintf(&y, "  - name: %s\n    address: %s\n    ports: %d-%d\n", l.name, hostPort(first), first+1, first+brokerPorts-1)
 		switch l.tls {
 		case "tls":
@@ -161,7 +175,7 @@ func (p *proxy) configure(spec proxySpec) (string, error) {
 func (p *proxy) start(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	log, err := os.OpenFile(filepath.Join(w.run, "warder-"+p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(p.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -169,6 +183,7 @@ func (p *proxy) start(ctx context.Context) error {
 	cmd := exec.Command(w.warderBin, p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = w.run
+	cmd.Env = append(os.Environ(), "WARDER_LOG_LEVEL=debug", "WARDER_LOG_FORMAT=json") // read by package compare
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err

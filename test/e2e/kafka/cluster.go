@@ -26,6 +26,9 @@ const (
 
 var listenerNames = [listeners]string{"PLAINTEXT", "TLS", "MTLS", "SASL", "SASLTLS", "LINK", "CONTROLLER"}
 
+// Encrypts says whether what passes the listener is TLS.
+func (l Listener) Encrypts() bool { return l == TLS || l == MTLS || l == SASLTLS }
+
 // The user that the SASL listeners know, under every mechanism.
 const (
 	User     = "alice"
