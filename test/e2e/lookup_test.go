@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,10 +32,16 @@ func TestGroupsElsewhere(t *testing.T) {
 	}
 }
 
+// lookupPassword is a file with the password, written once: a warder that starts meanwhile must not find it empty.
+var lookupPassword = sync.OnceValues(func() (string, error) {
+	file := filepath.Join(w.run, "lookup-password")
+	return file, os.WriteFile(file, []byte(kafka.Password), 0o600)
+})
+
 // asksForGroups is a warder with credentials of its own, which no client goes through.
 func asksForGroups(ctx context.Context, cluster *kafka.Cluster) (*proxy, error) {
-	password := filepath.Join(w.run, "lookup-password")
-	if err := os.WriteFile(password, []byte(kafka.Password), 0o600); err != nil {
+	password, err := lookupPassword()
+	if err != nil {
 		return nil, err
 	}
 	name := "asks-three"
