@@ -268,7 +268,7 @@ func FuzzReader(f *testing.F) {
 			if err != nil || n == enough {
 				break
 			}
-			if e.Kind == 0 || e.Kind > Found || (e.Kind == Request || e.Kind == Answer) != (len(e.Data) > 0) {
+			if e.Kind == 0 || e.Kind > Passed || (e.Kind == Request || e.Kind == Answer) != (len(e.Data) > 0) {
 				t.Fatalf("%+v", e)
 			}
 		}
