@@ -51,8 +51,9 @@ type Engine struct {
 	followed          [rules.NumKinds][]rules.KeyKind // by models
 	findings          chan rules.Finding
 
-	live  atomic.Pointer[ruleSet]
-	asker atomic.Pointer[Asker]
+	live        atomic.Pointer[ruleSet]
+	asker       atomic.Pointer[Asker]
+	sharedPlans atomic.Int64 // how many more plans sessions may keep that have their own share already
 
 	configuring sync.Mutex // serialises Configure and guards the following
 	shared      map[string]rules.Store
@@ -82,6 +83,7 @@ func New(o Options) (*Engine, error) {
 		seed: maphash.MakeSeed(), findings: make(chan rules.Finding, o.Limits.SinkQueue),
 		shared: map[string]rules.Store{},
 	}
+	e.sharedPlans.Store(int64(o.Limits.MoreTopics))
 	if e.keys = o.Keys; e.keys == nil {
 		e.keys = state.NewKeys(o.Topics, 0)
 	}

@@ -151,6 +151,7 @@ func (g *Gate) Produce(id *rules.Identity, req *protocol.ProduceRequest, now tim
 // Close returns what the gate has borrowed. It must not be used afterwards.
 func (g *inspector) Close() {
 	g.scanner.Release()
+	g.dropPlans()
 	g.set, g.id, g.plans, g.cases, g.client, g.changers = nil, nil, nil, nil, nil, nil
 }
 
@@ -196,7 +197,7 @@ func (g *inspector) sync(id *rules.Identity) {
 			g.changers = append(g.changers, a)
 		}
 	}
-	g.plans = map[string]*plan{}
+	g.dropPlans()
 }
 
 // planFor gives the plan for a topic of which known is known. A topic without a
@@ -205,8 +206,8 @@ func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
 	if p := g.plans[string(name)]; p != nil && p.known == known {
 		return p
 	}
-	if len(g.plans) >= g.engine.limits.GateTopics {
-		clear(g.plans)
+	if len(g.plans) >= g.engine.limits.GateTopics && !g.borrow() {
+		g.dropPlans()
 	}
 	p := g.newPlan(string(name), known)
 	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
@@ -216,6 +217,22 @@ func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
 	}
 	g.plans[p.topic.Name] = p
 	return p
+}
+
+// borrow asks for room for one more plan out of what all sessions share.
+func (g *inspector) borrow() bool {
+	if g.engine.sharedPlans.Add(-1) < 0 {
+		g.engine.sharedPlans.Add(1)
+		return false
+	}
+	g.borrowed++
+	return true
+}
+
+// dropPlans forgets all plans, and gives back what was borrowed for them.
+func (g *inspector) dropPlans() {
+	g.engine.sharedPlans.Add(int64(g.borrowed))
+	g.plans, g.borrowed = map[string]*plan{}, 0
 }
 
 func (g *inspector) newPlan(name string, known *state.Topic) *plan {

@@ -297,14 +297,35 @@ func TestPrincipalMayChangeInASession(t *testing.T) {
 	}
 }
 
-func TestPlansOfASessionAreBounded(t *testing.T) {
-	b := newBench(t, builtin.Specs(), func(o *engine.Options) { o.Limits.GateTopics = 8 })
-	g, blob := b.Gate(), batchOf(t, records.None, "a")
-	for i := range 1000 {
-		produce(t, g, fmt.Sprint("topic-", i), blob)
-		if n := g.Plans(); n > 8 {
-			t.Fatalf("%d topics remembered", n)
+// A session remembers some topics for itself, and more while others do not need the room.
+func TestPlansAreBounded(t *testing.T) {
+	b := newBench(t, builtin.Specs(), func(o *engine.Options) { o.Limits.GateTopics, o.Limits.MoreTopics = 8, 20 })
+	one, other, blob := b.Gate(), b.Gate(), batchOf(t, records.None, "a")
+	most := map[*engine.Gate]int{}
+	write := func(g *engine.Gate) {
+		for i := range 1000 {
+			produce(t, g, fmt.Sprint("topic-", i), blob)
+			if n := one.Plans() + other.Plans(); n > 8+8+20 {
+				t.Fatalf("%d topics remembered", n)
+			}
+			most[g] = max(most[g], g.Plans())
 		}
+	}
+	write(one)
+	for range 20 {
+		produce(t, one, "topic-0", blob)
+	}
+	write(other)
+	if most[one] != 8+20 || most[other] < 8 {
+		t.Errorf("at most %d and %d topics remembered", most[one], most[other])
+	}
+	one.Close()
+	other.Close()
+	third := b.Gate()
+	defer third.Close()
+	write(third)
+	if most[third] != 8+20 {
+		t.Errorf("%d topics remembered once the others had gone", most[third])
 	}
 }
 

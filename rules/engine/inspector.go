@@ -22,6 +22,7 @@ type inspector struct {
 	changers []*activeRule    // rules that look at what this client changes
 	cases    []rules.Case     // by activeRule.slot
 	plans    map[string]*plan // by topic
+	borrowed int              // plans beyond the session's own, of Engine.sharedPlans
 
 	// of the current request or answer
 	batch    rules.Batch // Fetched, set at construction, tells the direction

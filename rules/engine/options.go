@@ -51,6 +51,7 @@ type Limits struct {
 	Incidents  int // fingerprints being folded [10000]
 	SinkQueue  int // findings waiting for one sink, and for being folded [1024]
 	GateTopics int // topics whose matching rules a session remembers [1024]
+	MoreTopics int // those beyond, of all sessions together [32768]
 	Refusals   int // refused batches remembered [20000]
 }
 
@@ -60,7 +61,8 @@ func (l *Limits) setDefaults() {
 		value int
 	}{
 		{&l.Shards, 4}, {&l.Queue, 4096}, {&l.States, 16384}, {&l.Findings, sink.DefaultRing},
-		{&l.Incidents, 10_000}, {&l.SinkQueue, 1024}, {&l.GateTopics, 1024}, {&l.Refusals, state.DefaultRefusals},
+		{&l.Incidents, 10_000}, {&l.SinkQueue, 1024}, {&l.GateTopics, 1024}, {&l.MoreTopics, 32_768},
+		{&l.Refusals, state.DefaultRefusals},
 	} {
 		if *d.limit <= 0 {
 			*d.limit = d.value
