@@ -62,30 +62,35 @@ func (r *rig) compacted(topic string) bool {
 func TestQuestionInBandIsInvisible(t *testing.T) {
 	r := newRig(t, nil)
 	r.sasl() // a cluster that wants credentials, of which warder has none
-	asked := r.describes("compact")
-	r.names("users")
-	r.broker.Handle(opaque, echo)
-	c := r.dial()
-	authenticate(c, "alice", "x")
-	c.Do(requestOf(protocol.Metadata, 12))
-	if who := <-asked; who != sideClientID {
-		t.Errorf("asked by client id %q", who)
-	}
-	for i := range int32(20) { // the client sees only its own answers
-		c.Write(opaqueRequest(i, 10))
-		if got := c.Next(); got.CorrelationID != i {
-			t.Fatalf("answer %d in place of %d", got.CorrelationID, i)
-		}
-	}
+	r.goesOnBeside(r.describes("compact"))
 	eventually(t, "the policy to be known", func() bool { return r.compacted("users") })
 	if n := len(r.broker.Conns()); n != 1 {
 		t.Errorf("%d connections; the question must ride on the client's", n)
 	}
 }
 
-// TestMalformedAnswerToQuestion: a broker that answers warder's own question with a frame that
-// has no whole header has not harmed the client, which did not ask.
-func TestMalformedAnswerToQuestion(t *testing.T) {
+// goesOnBeside has a client bring up a topic that warder asks about in band, and get its own answers, and no others.
+func (r *rig) goesOnBeside(asked <-chan string) {
+	r.t.Helper()
+	r.names("users")
+	r.broker.Handle(opaque, echo)
+	c := r.dial()
+	authenticate(c, "alice", "x")
+	c.Do(requestOf(protocol.Metadata, 12))
+	if who := <-asked; who != sideClientID {
+		r.t.Errorf("asked by client id %q", who)
+	}
+	for i := range int32(20) {
+		c.Write(opaqueRequest(i, 10))
+		if got := c.Next(); got.CorrelationID != i {
+			r.t.Fatalf("answer %d in place of %d", got.CorrelationID, i)
+		}
+	}
+}
+
+// A broker that answers warder's own question with a frame that has no whole header has
+// not harmed the client, which did not ask.
+func TestMalformedAnswerToAQuestion(t *testing.T) {
 	r := newRig(t, nil)
 	r.sasl()
 	asked := make(chan string, 100)
@@ -97,20 +102,7 @@ func TestMalformedAnswerToQuestion(t *testing.T) {
 		asked <- *f.ClientID
 		return nil
 	})
-	r.names("users")
-	r.broker.Handle(opaque, echo)
-	c := r.dial()
-	authenticate(c, "alice", "x")
-	c.Do(requestOf(protocol.Metadata, 12))
-	if who := <-asked; who != sideClientID {
-		t.Errorf("asked by client id %q", who)
-	}
-	for i := range int32(20) {
-		c.Write(opaqueRequest(i, 10))
-		if got := c.Next(); got.CorrelationID != i {
-			t.Fatalf("answer %d in place of %d", got.CorrelationID, i)
-		}
-	}
+	r.goesOnBeside(asked)
 }
 
 func TestQuestionWaitsWhileTheConnectionIsBusy(t *testing.T) {
