@@ -57,7 +57,7 @@ func TestUsualEmptyValuesAreSilent(t *testing.T) {
 				early++
 			}
 		}
-		if early > 1 {
+		if early > clients { // of each client once: its own values say what is usual of it
 			t.Errorf("reported %d times while it was not known what is usual", early)
 		}
 	})
