@@ -195,7 +195,12 @@ func expected(sent []byte) (orderly, untouched bool) {
 		switch h.API.Treatment {
 		case protocol.TreatSASL, protocol.TreatRefuse, protocol.TreatNegotiate:
 			return false, false
-		case protocol.TreatRewrite, protocol.TreatFetch, protocol.TreatProduce:
+		case protocol.TreatProduce:
+			if _, err := protocol.PeekProduceAcks(h.Version, sent[4+h.Size:4+size]); err != nil {
+				return false, false // nobody can know whether an answer will come
+			}
+			untouched = false
+		case protocol.TreatRewrite, protocol.TreatFetch:
 			untouched = false
 		default:
 		}
