@@ -203,14 +203,15 @@ func (g *inspector) sync(id *rules.Identity) {
 // planFor gives the plan for a topic of which known is known. A topic without a
 // name is one whose id nobody can explain.
 func (g *inspector) planFor(name []byte, known *state.Topic) *plan {
-	if p := g.plans[string(name)]; p != nil && p.known == known {
-		return p
-	}
-	if len(g.plans) >= g.engine.limits.GateTopics && !g.borrow() {
+	before := g.plans[string(name)]
+	switch {
+	case before != nil && before.known == known:
+		return before
+	case before == nil && len(g.plans) >= g.engine.limits.GateTopics && !g.borrow():
 		g.dropPlans()
 	}
 	p := g.newPlan(string(name), known)
-	if before := g.plans[p.topic.Name]; before != nil { // news of the topic are no news of the traffic
+	if before != nil { // news of the topic are no news of the traffic
 		wanted := p.keyed.wanted
 		p.sampler, p.written, p.turns, p.keyed = before.sampler, before.written, before.turns, before.keyed
 		p.keyed.wanted = wanted

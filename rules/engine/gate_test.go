@@ -297,6 +297,22 @@ func TestPrincipalMayChangeInASession(t *testing.T) {
 	}
 }
 
+// News of a topic that is remembered take no room of others.
+func TestNewsOfATopicTakeNoRoom(t *testing.T) {
+	b := newBench(t, builtin.Specs(), func(o *engine.Options) { o.Limits.GateTopics, o.Limits.MoreTopics = 1, 2 })
+	one, other, blob := b.Gate(), b.Gate(), batchOf(t, records.None, "a")
+	for i := range 3 {
+		b.topics.LearnConfig("news", []string{"compact", "delete"}[i%2], epoch.Add(time.Duration(i)*time.Second))
+		produce(t, one, "news", blob)
+	}
+	for i := range 3 {
+		produce(t, other, fmt.Sprint("topic-", i), blob)
+	}
+	if one.Plans() != 1 || other.Plans() != 3 {
+		t.Errorf("%d and %d topics remembered", one.Plans(), other.Plans())
+	}
+}
+
 // A session remembers some topics for itself, and more while others do not need the room.
 func TestPlansAreBounded(t *testing.T) {
 	b := newBench(t, builtin.Specs(), func(o *engine.Options) { o.Limits.GateTopics, o.Limits.MoreTopics = 8, 20 })
