@@ -64,18 +64,26 @@ func (m *Member) PollLimit() time.Duration {
 	return m.RebalanceTimeout
 }
 
-// ShowsPolls says whether a poll of the member would have been seen. Of libraries
-// that fetch ahead only commits show it, so these must have come regularly before, a
-// few times within the limit.
+// ShowsPolls says whether a poll of the member would have been seen. Its Fetch must
+// have been, since it was given one of its partitions: what it keeps through a
+// rebalance it goes on reading from what it fetched before. Of libraries that fetch
+// ahead only commits show it, so these must have come regularly before, a few times
+// within the limit.
 func (g *Group) ShowsPolls(m *Member, limit time.Duration) bool {
-	if m.Client != nil && !m.Client.Library().FetchesAhead() && m.Fetched.After(m.AssignedAt) {
+	fetches := m.Client != nil && !m.Client.Library().FetchesAhead()
+	if fetches && m.Fetched.After(m.AssignedAt) {
 		return true
 	}
 	for _, tp := range m.Assigned {
-		if p := g.partitions[tp]; p != nil {
-			if longest, n := longestBetween(p.Commits()); n >= 3 && longest <= limit/4 {
-				return true
-			}
+		p := g.partitions[tp]
+		if p == nil {
+			continue
+		}
+		if fetches && m.fetchedSince(p) {
+			return true
+		}
+		if longest, n := longestBetween(p.Commits()); n >= 3 && longest <= limit/4 {
+			return true
 		}
 	}
 	return false

@@ -188,10 +188,15 @@ func (g *Group) drop(id string) {
 // it is given sends no other.
 func (g *Group) noteAsked(m *Member) {
 	for _, tp := range m.Assigned {
-		if p := g.partitions[tp]; p != nil && p.OwnerID == m.ID && !m.Fetched.Before(p.OwnedSince) {
+		if p := g.partitions[tp]; p != nil && m.fetchedSince(p) {
 			p.asked = true
 		}
 	}
+}
+
+// fetchedSince says that the member has sent a Fetch since a partition is its own.
+func (m *Member) fetchedSince(p *GroupPartition) bool {
+	return p.OwnerID == m.ID && !m.Fetched.Before(p.OwnedSince)
 }
 
 // refused takes in an error that a member was answered.
