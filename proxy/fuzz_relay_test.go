@@ -171,6 +171,7 @@ func checkRelayed(t *testing.T, entries []scriptEntry, seen relayed) {
 	}
 	orderly, untouched := expected(sent)
 	orderly = orderly && !seen.headless
+	sent = notAnsweredHere(sent)
 	if !bytes.HasPrefix(sent, seen.atBroker) || orderly && len(sent) != len(seen.atBroker) {
 		t.Errorf("in order: %v. Sent:\n% x\nthe broker received:\n% x", orderly, sent, seen.atBroker)
 	}
@@ -207,6 +208,21 @@ func expected(sent []byte) (orderly, untouched bool) {
 		sent = sent[4+size:]
 	}
 	return orderly, untouched
+}
+
+// notAnsweredHere leaves out the ApiVersions requests in versions that nobody knows: warder answers those.
+func notAnsweredHere(sent []byte) (rest []byte) {
+	for {
+		size, err := protocol.FrameSize(sent, protocol.MinRequestHeader, int(100*configs.MiB))
+		if err != nil || len(sent) < 4+size {
+			return append(rest, sent...)
+		}
+		h, err := protocol.ParseRequestHeader(sent[4 : 4+size])
+		if err != nil || h.Key != protocol.ApiVersions || h.API.Decodes(h.Version) {
+			rest = append(rest, sent[:4+size]...)
+		}
+		sent = sent[4+size:]
+	}
 }
 
 // TestRelayedPiecesOfEveryAPI: a fixture of every version of every API, between
