@@ -28,6 +28,7 @@ func (s *session) end(cause error) {
 	if s.broker != nil {
 		s.broker.Close()
 	}
+	s.wakeLocked()
 	s.inflight.abort()
 }
 
@@ -90,6 +91,7 @@ func (s *session) awaitAnswers(cause error) {
 	until := time.Now().Add(lastAnswers)
 	s.mu.Lock()
 	s.last = cause
+	s.wakeLocked()
 	part := s.lost || isLost(cause)
 	if s.stopping {
 		until = s.until
@@ -123,6 +125,7 @@ func (s *session) withoutClient(cause error) error {
 	s.client.Close() // which ends the request loop, if it has not ended
 	s.mu.Lock()
 	s.lost = true
+	s.wakeLocked()
 	over := s.last != nil
 	s.mu.Unlock()
 	if over {

@@ -49,7 +49,7 @@ func (l *lull) over() bool {
 	return l.looks >= lullLooks
 }
 
-// lookForLulls ends sessions that are held up for nothing, until ctx ends.
+// lookForLulls ends sessions that are held up for nothing, and lets those rest that are quiet, until ctx ends.
 func (s *Server) lookForLulls(ctx context.Context) {
 	ticker := time.NewTicker(lullEvery)
 	defer ticker.Stop()
@@ -59,6 +59,7 @@ func (s *Server) lookForLulls(ctx context.Context) {
 			return
 		case <-ticker.C:
 			s.endLulls()
+			s.restQuiet()
 		}
 	}
 }
@@ -71,6 +72,15 @@ func (s *Server) endLulls() {
 		}
 		if sess.toBroker.over() {
 			sess.endIfLeft()
+		}
+	}
+}
+
+// restQuiet looks at every session once, and lets those rest that are quiet.
+func (s *Server) restQuiet() {
+	for _, sess := range s.open() {
+		if sess.quiet() {
+			sess.letRest()
 		}
 	}
 }

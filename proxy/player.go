@@ -188,8 +188,10 @@ func (c *playedSession) identify(as *rules.Identity) {
 }
 
 func (c *playedSession) run(srv *Server) {
-	c.cause = c.sess.run(srv.hard)
-	c.end()
+	c.sess.run(srv.hard, func(cause error) {
+		c.cause = cause
+		c.end()
+	})
 }
 
 // give hands on bytes of a connection.

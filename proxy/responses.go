@@ -245,6 +245,8 @@ func (s *session) brokerError(err error) error {
 	last, parted := s.last, s.parted
 	s.mu.Unlock()
 	switch {
+	case errors.Is(err, errRest):
+		return errRest
 	case parted: // it ends since it was told to, or is waited for no longer
 		return last
 	case errors.Is(err, errStop), errors.Is(err, os.ErrDeadlineExceeded):

@@ -67,6 +67,7 @@ type Server struct {
 	stateFile    *stateFile
 	groupFile    *groupFile
 	probe        *probe
+	sleepers     *sleepers // set by Listen; nil: no session rests
 
 	live    atomic.Pointer[liveSettings] // replaced by a reload
 	nextID  atomic.Uint64
@@ -203,6 +204,10 @@ func (s *Server) allCertificates() []*certificates {
 
 // Listen binds the bootstrap sockets, and those of the brokers that the state file knows.
 func (s *Server) Listen() error {
+	var err error
+	if s.sleepers, err = newSleepers(); err != nil {
+		return err
+	}
 	for _, l := range s.listeners {
 		if err := l.open(); err != nil {
 			for _, l := range s.listeners {
@@ -232,7 +237,7 @@ func (s *Server) Addresses() []string {
 func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
-	for _, task := range []func(context.Context){s.probe.run, s.lookups.run, s.lookups.readers.run, s.lookups.groups.run, s.tellTopics, s.saveState, s.lookForLulls} {
+	for _, task := range []func(context.Context){s.probe.run, s.lookups.run, s.lookups.readers.run, s.lookups.groups.run, s.tellTopics, s.saveState, s.lookForLulls, s.sleepers.run} {
 		tasks.Go(func() { task(background) })
 	}
 	<-ctx.Done()
@@ -295,8 +300,9 @@ func (s *Server) serve(l *listener, node int32, conn net.Conn) {
 	}
 	s.metrics.opened(l.name, node)
 	sess.audit(audit.Opened, audit.Event{Time: sess.opened})
-	s.running.Go(func() {
-		cause := sess.run(s.hard)
+	s.running.Add(1)
+	go sess.run(s.hard, func(cause error) {
+		defer s.running.Done()
 		s.mu.Lock()
 		delete(s.sessions, sess.id)
 		s.mu.Unlock()

@@ -24,8 +24,8 @@ import (
 // listener: which broker answers is not known.
 const bootstrapNode int32 = -1
 
-// session is one client connection with its broker connection. run returns only
-// when both loops have ended and both sockets are closed.
+// session is one client connection with its broker connection. It is over when
+// both loops have ended for good and both sockets are closed.
 type session struct {
 	// set at construction
 	id       uint64
@@ -69,6 +69,14 @@ type session struct {
 
 	reads atomic.Pointer[state.FetchSession] // what the client reads outside a fetch session, see reads.go
 
+	loops   atomic.Int32      // that have not ended for good, set once both may begin
+	over    func(cause error) // set by run
+	release func() bool       // set by run: it lets go of the context
+
+	// owned by who looks for lulls, see rest.go
+	seenRequests int64
+	quietLooks   int
+
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go
 	identity atomic.Pointer[rules.Identity]
@@ -87,6 +95,8 @@ type session struct {
 	parted   bool      // guarded by mu: the broker was told that nothing more comes
 	ended    bool      // guarded by mu
 	cause    error     // guarded by mu: the first reason to end
+
+	requestsRest, responsesRest bool // guarded by mu: the loop has no goroutine, see rest.go
 }
 
 func newSession(srv *Server, ln *listener, node int32, conn net.Conn, id uint64) *session {
@@ -103,32 +113,68 @@ func newSession(srv *Server, ln *listener, node int32, conn net.Conn, id uint64)
 	return s
 }
 
-// run serves the connection and returns why it ended, always with a *CloseError.
-func (s *session) run(ctx context.Context) error {
-	release := context.AfterFunc(ctx, func() { s.end(closing(ReasonDrainDeadline, context.Cause(ctx))) })
-	defer release()
-	defer s.gate.Close()
-	defer func() { s.fetching.close() }()
-	defer s.dropReads()
-
+// run serves the connection, and calls over with why it ended, always a *CloseError: before it
+// returns, or in another goroutine when it has rested since.
+func (s *session) run(ctx context.Context, over func(cause error)) {
+	s.over = over
+	s.release = context.AfterFunc(ctx, func() { s.end(closing(ReasonDrainDeadline, context.Cause(ctx))) })
 	if err := s.open(ctx); err != nil {
 		s.end(err)
-		return s.cause
+		s.leave()
+		return
 	}
-	responses := make(chan struct{})
-	go func() {
-		defer close(responses)
-		s.end(s.withoutClient(s.guard(s.readResponses)))
-	}()
-	s.awaitAnswers(s.guard(s.readRequests))
-	<-responses
+	s.loops.Store(2)
+	go s.serveResponses()
+	s.serveRequests()
+}
+
+// serveRequests runs the loop from client to broker until it rests or ends.
+func (s *session) serveRequests() {
+	cause := s.guard(s.readRequests)
+	for errors.Is(cause, errRest) {
+		if !s.authDeadline && s.rest(&s.requestsRest, s.in.beneath) {
+			return
+		}
+		cause = s.guard(s.readRequests)
+	}
+	s.awaitAnswers(cause)
+	s.loopEnded()
+}
+
+// serveResponses runs the loop from broker to client until it rests or ends.
+func (s *session) serveResponses() {
+	cause := s.guard(s.readResponses)
+	for errors.Is(cause, errRest) {
+		if s.rest(&s.responsesRest, s.out.beneath) {
+			return
+		}
+		cause = s.guard(s.readResponses)
+	}
+	s.end(s.withoutClient(cause))
+	s.loopEnded()
+}
+
+// loopEnded is called by each loop when it has ended for good; the second has the last word.
+func (s *session) loopEnded() {
+	if s.loops.Add(-1) > 0 {
+		return
+	}
 	s.recorded()
 	s.side.close(s.inflight.orphans())
 	s.unansweredEnd()
 	s.membersGone(s.cause)
 	s.usesEnd(s.cause)
 	s.lingerClose()
-	return s.cause
+	s.leave()
+}
+
+// leave lets go of what the session holds, and tells that it is over.
+func (s *session) leave() {
+	s.dropReads()
+	s.fetching.close()
+	s.gate.Close()
+	s.release()
+	s.over(s.cause)
 }
 
 // open brings both connections up: client TLS, the first bytes, then the broker.
@@ -256,6 +302,7 @@ func (s *session) stop(until time.Time) {
 	defer s.mu.Unlock()
 	s.stopping, s.until = true, until
 	s.client.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed socket ends the loop as well
+	s.wakeLocked()
 }
 
 // patience is what a window asks when a deadline passes inside a frame: a frame
@@ -282,6 +329,8 @@ func (s *session) authenticated() {
 // clientError gives an error of the client's socket its reason.
 func (s *session) clientError(err error) error {
 	switch {
+	case errors.Is(err, errRest):
+		return errRest
 	case errors.Is(err, errStop), errors.Is(err, os.ErrDeadlineExceeded):
 		s.mu.Lock()
 		stopping := s.stopping

@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // socket is a TCP connection whose system calls Go's scheduler is not told of. They
@@ -16,9 +19,17 @@ import (
 //
 // One goroutine reads, and one at a time writes.
 type socket struct {
-	*net.TCPConn
-	raw     syscall.RawConn
-	in, out transfer
+	net.Conn // tcp, of which not all is in reach: io.Copy would pass Read by
+	tcp      *net.TCPConn
+	raw      syscall.RawConn
+	in, out  transfer
+	mayRest  bool // set by the reader: it is to be told of a nudge
+
+	mu       sync.Mutex
+	deadline time.Time // guarded by mu: of reads, as it was set
+	nudged   bool      // guarded by mu: another deadline is in its place, to wake the reader
+
+	token uint64 // guarded by sleepers.mu; 0: it has never been with them
 }
 
 // transfer is the call at hand in one direction of a socket.
@@ -46,22 +57,70 @@ func asSocket(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn
 	}
-	s := &socket{TCPConn: tcp, raw: raw}
+	s := &socket{Conn: tcp, tcp: tcp, raw: raw}
 	s.in.step, s.out.step = s.readStep, s.writeStep
 	return s
 }
 
 // tcpOf gives the TCP connection beneath conn, if there is one.
 func tcpOf(conn net.Conn) (*net.TCPConn, bool) {
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
-	if s, ok := conn.(*socket); ok {
-		return s.TCPConn, true
+	if s := socketOf(conn); s != nil {
+		return s.tcp, true
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	return tcp, ok
 }
+
+// socketOf gives the socket beneath conn; nil when there is none.
+func socketOf(conn net.Conn) *socket {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	s, _ := conn.(*socket)
+	return s
+}
+
+// SetReadDeadline implements net.Conn.
+func (s *socket) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline, s.nudged = t, false
+	return s.tcp.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (s *socket) SetDeadline(t time.Time) error {
+	if err := s.SetWriteDeadline(t); err != nil {
+		return err
+	}
+	return s.SetReadDeadline(t)
+}
+
+// nudge wakes the reader. One that may rest gets errRest, unless it has something to read or
+// its deadline has passed; any other does not notice.
+func (s *socket) nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nudged = true
+	s.tcp.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // of a closed socket the reader hears
+}
+
+// wasNudged reports whether a read ended by a deadline before the one that was set, and puts that one back.
+func (s *socket) wasNudged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
+		return false
+	case !s.nudged: // it has been set since
+		return true
+	}
+	s.nudged = false
+	return s.tcp.SetReadDeadline(s.deadline) == nil
+}
+
+// CloseWrite ends what is said on the connection, and goes on reading.
+func (s *socket) CloseWrite() error { return s.tcp.CloseWrite() }
 
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
@@ -77,14 +136,21 @@ func (s *socket) readLent(room lender) (int, error) { return s.read(transfer{roo
 
 func (s *socket) read(t transfer) (int, error) {
 	t.step = s.in.step
-	s.in = t
-	err := s.raw.Read(t.step)
-	n := s.in.n
-	if err == nil {
-		err = s.in.err
+	for {
+		s.in = t
+		err := s.raw.Read(t.step)
+		n := s.in.n
+		if err == nil {
+			err = s.in.err
+		}
+		s.in = transfer{step: t.step}
+		switch {
+		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !s.wasNudged():
+			return n, err
+		case s.mayRest:
+			return n, errRest
+		}
 	}
-	s.in = transfer{step: t.step}
-	return n, err
 }
 
 // readStep reads once; false waits until there is something to read.

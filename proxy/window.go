@@ -33,10 +33,11 @@ var errStop = errors.New("asked to stop at a frame boundary")
 // the window blocks or runs full. It belongs to one goroutine.
 type window struct {
 	// set at construction
-	src   net.Conn
-	now   func() time.Time
-	sock  *socket // src, or nil when it is none (TLS, in-memory pipe)
-	flush func(p []byte, midFrame bool) error
+	src     net.Conn
+	now     func() time.Time
+	sock    *socket // src, or nil when it is none (TLS, in-memory pipe)
+	beneath *socket // src, or what is beneath its TLS; nil when there is none
+	flush   func(p []byte, midFrame bool) error
 	// patience gives the deadline that replaces one that passed inside a frame;
 	// ok false ends the session. See session.stop.
 	patience func() (until time.Time, ok bool)
@@ -57,7 +58,7 @@ type window struct {
 
 func newWindow(src net.Conn, now func() time.Time, flush func([]byte, bool) error, patience func() (time.Time, bool)) *window {
 	sock, _ := src.(*socket)
-	return &window{src: src, sock: sock, now: now, flush: flush, patience: patience}
+	return &window{src: src, sock: sock, beneath: socketOf(src), now: now, flush: flush, patience: patience}
 }
 
 // buffered returns the number of unread bytes.
@@ -65,7 +66,7 @@ func (w *window) buffered() int { return w.w - w.r }
 
 // wait returns once at least one byte is unread. It is called at a frame
 // boundary only: it writes out what has been passed and lets go of the buffer.
-// io.EOF is a clean end, errStop the end of waiting by request.
+// io.EOF is a clean end, errStop the end of waiting by request; after errRest it may be called again.
 func (w *window) wait() error {
 	if w.buffered() > 0 {
 		return nil
@@ -94,6 +95,10 @@ func (w *window) wait() error {
 
 // readIdle reads the first bytes after a pause, taking a buffer only when they are there.
 func (w *window) readIdle() (int, error) {
+	if w.beneath != nil {
+		w.beneath.mayRest = true
+		defer func() { w.beneath.mayRest = false }()
+	}
 	if w.sock != nil {
 		n, err := w.sock.readLent(w)
 		w.w = n
