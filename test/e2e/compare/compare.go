@@ -153,6 +153,10 @@ func (c *Comparator) take(e *record.Entry) {
 	}
 }
 
+// atOnce is how soon the first bytes follow on what the log tells of a connection to a broker. Where there were none, because the client
+// had gone, the port may be somebody else's later.
+const atOnce = 10 * time.Second
+
 // open finds out whose connection it is that has begun. Of those to brokers the log has told before a byte came, if they are warder's.
 func (c *Comparator) open(e *record.Entry) {
 	to, err := netip.ParseAddrPort(e.Broker)
@@ -171,7 +175,7 @@ func (c *Comparator) open(e *record.Entry) {
 	c.readLogs()
 	o := c.opened[e.Remote]
 	delete(c.opened, e.Remote)
-	if o == nil {
+	if o == nil || e.At.Sub(o.at).Abs() > atOnce {
 		return // of somebody who does not go through warder
 	}
 	if s := c.clients[o.client]; s != nil && s.opened == nil && o.broker == e.Broker {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,20 @@ func TestUnfollowed(t *testing.T) {
 func lost(r *rig) *rig {
 	r.c.take(&record.Entry{Kind: record.Lost, Conn: 1})
 	return r.reached(flipped(beat(1), 20))
+}
+
+// A connection to a broker on which nothing was said has left its port to somebody else.
+func TestPortOfAnother(t *testing.T) {
+	r := newRig(t)
+	client, port, then := netip.MustParseAddrPort("127.0.0.1:40003"), netip.MustParseAddrPort("127.0.0.1:40004"), time.Unix(1e9, 0).UTC()
+	r.c.take(&record.Entry{Kind: record.Opened, At: then, Conn: 3, Remote: client, Broker: warderPort.String()})
+	r.logs(`{"time":%q,"message":"connection opened","conn_id":8,"client_addr":%q,"broker":%q,"broker_side":%q}`, then.Format(time.RFC3339Nano), client, brokerPort, port)
+	r.c.take(&record.Entry{Kind: record.Opened, At: then.Add(time.Minute), Conn: 4, Remote: port, Broker: brokerPort.String()})
+	r.pass(record.Request, 4, beat(2))
+	r.c.clients[client].finish()
+	if report := r.same(0); report.Alone != 1 {
+		t.Errorf("%+v", report)
+	}
 }
 
 // A client without a connection to a broker is nobody's fault, and one to a broker that is not warder's is not looked at.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // warder is one that is followed, over all of its starts.
@@ -24,6 +25,7 @@ type warder struct {
 
 // opened is what the log says of a connection.
 type opened struct {
+	at       time.Time
 	client   netip.AddrPort
 	broker   string
 	verdicts []verdict // that refused something, in order, as far as they have not been met on the wire
@@ -45,6 +47,7 @@ func newWarder(name, log string, ports []int, encrypts bool) *warder {
 
 // logLine is what is read of a line.
 type logLine struct {
+	Time       time.Time      `json:"time"`
 	Message    string         `json:"message"`
 	Conn       uint64         `json:"conn_id"`
 	Client     netip.AddrPort `json:"client_addr"`
@@ -78,7 +81,7 @@ func (w *warder) read(each func(netip.AddrPort, *opened)) {
 
 func (w *warder) note(l *logLine, each func(netip.AddrPort, *opened)) {
 	if l.Message == "connection opened" {
-		o := &opened{client: l.Client, broker: l.Broker}
+		o := &opened{at: l.Time, client: l.Client, broker: l.Broker}
 		w.conns[l.Conn] = o
 		each(l.BrokerSide, o)
 		return
