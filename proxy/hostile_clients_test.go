@@ -181,6 +181,36 @@ func TestHostileHalfRequestsAreGivenUp(t *testing.T) {
 	r.unharmed(n)
 }
 
+// A request that trickles in is given up after ten minutes. Who sends one after the other may be inside one
+// whenever anybody looks.
+func TestHostileTricklesAreGivenUp(t *testing.T) {
+	r := hostileRig(t, nil)
+	n := r.neighbour()
+	trickles, busy, request := r.dial(), r.dial(), opaqueRequest(1, 1000)
+	trickles.Write(request[:100])
+	busy.Write(request[:100])
+	r.inLull(2, fromClient)
+	slow, works := r.session(trickles), r.session(busy)
+	for i := range trickleLooks + 1 {
+		read := slow.fromClient.steps.Load()
+		trickles.Write(request[100+i : 101+i])
+		eventually(t, "a byte to be read", func() bool { return slow.fromClient.steps.Load() == read+2 })
+		if open := len(r.Clients()); open != 3 {
+			t.Fatalf("look %d: %d clients are left", i, open)
+		}
+		r.endLulls()
+		busy.Write(request[100:])
+		busy.Next()
+		busy.Write(request[:100])
+		eventually(t, "the next request to have begun", func() bool { return works.requests.Load() == int64(i+2) && works.fromClient.steps.Load()%2 == 1 })
+	}
+	r.closedBy(ReasonRequestStalled)
+	r.logged("has not come as a whole for 10m0s")
+	busy.Write(request[100:])
+	busy.Next()
+	r.unharmed(n)
+}
+
 // session is that of a client.
 func (r *rig) session(c *fakebroker.Client) *session {
 	for _, s := range r.open() {

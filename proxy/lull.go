@@ -19,6 +19,9 @@ const (
 	// lullLooks is at how many looks in a row nothing must have moved: for a minute. Clients give a
 	// request up sooner, all of it and its answer (request.timeout.ms, 30 s; socket.timeout.ms of librdkafka, 60 s).
 	lullLooks = 6
+	// trickleLooks is at how many looks in a row the rest of the same request must have been waited for: for ten
+	// minutes. Brokers wait for as long as it takes, but no client does.
+	trickleLooks = 60
 )
 
 // lull tells how long one read or write has taken. Its user adds one before and one
@@ -70,6 +73,9 @@ func (s *Server) endLulls() {
 		if sess.fromClient.over() {
 			sess.end(closingf(ReasonRequestStalled, "a request has begun, and nothing more of it came for %v", lullLooks*lullEvery))
 		}
+		if sess.trickles() {
+			sess.end(closingf(ReasonRequestStalled, "a request has begun, and has not come as a whole for %v", trickleLooks*lullEvery))
+		}
 		if sess.toBroker.over() {
 			sess.endIfLeft()
 		}
@@ -83,6 +89,18 @@ func (s *Server) restQuiet() {
 			sess.letRest()
 		}
 	}
+}
+
+// trickles reports whether the rest of the same request has been waited for at trickleLooks looks, this one included.
+// Whose requests are held up by a broker is not waited for.
+func (s *session) trickles() bool {
+	requests := s.requests.Load()
+	if s.fromClient.steps.Load()%2 == 0 || requests != s.trickling {
+		s.trickling, s.trickled = requests, 0
+		return false
+	}
+	s.trickled++
+	return s.trickled >= trickleLooks
 }
 
 // endIfLeft ends the session if its client has gone, which nobody has read. Half-closed is not

@@ -42,7 +42,8 @@ const (
 	ReasonConnectionLimit CloseReason = "connection_limit"
 	// ReasonUnauthenticated: no request, or no finished authentication, within limits.unauthenticated.
 	ReasonUnauthenticated CloseReason = "unauthenticated"
-	// ReasonRequestStalled: a request that had begun, and of which nothing more came for a minute.
+	// ReasonRequestStalled: a request that had begun, and of which nothing more came for a minute, or
+	// not all in ten.
 	ReasonRequestStalled CloseReason = "request_stalled"
 	// ReasonDenied: a rule refused a Produce with acks=0, which has no answer to carry an error.
 	ReasonDenied CloseReason = "denied"

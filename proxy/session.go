@@ -73,9 +73,9 @@ type session struct {
 	over    func(cause error) // set by run
 	release func() bool       // set by run: it lets go of the context
 
-	// owned by who looks for lulls, see rest.go
-	seenRequests int64
-	quietLooks   int
+	// owned by who looks for lulls, see lull.go and rest.go
+	seenRequests, trickling int64
+	quietLooks, trickled    int
 
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go
