@@ -22,13 +22,13 @@ func (s *session) end(cause error) {
 		return
 	}
 	s.ended, s.cause = true, closing(ReasonInternal, cause)
+	s.wakeLocked() // first: to close a connection with TLS may take seconds, for which sleepers must not wait
 	if !s.gently(cause) {
 		s.client.Close()
 	}
 	if s.broker != nil {
 		s.broker.Close()
 	}
-	s.wakeLocked()
 	s.inflight.abort()
 }
 
