@@ -157,3 +157,48 @@ func TestSocketAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A reader that may not rest does not notice a nudge, and a deadline that was set counts after one.
+func TestNudgeKeepsDeadlines(t *testing.T) {
+	s, far := socketPair(t)
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	s.mayRest = true
+	s.nudge()
+	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, errRest) {
+		t.Errorf("may rest: %v", err)
+	}
+	s.mayRest = false
+	if err := s.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	s.nudge()
+	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("may not rest: %v", err)
+	}
+	if err := s.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	s.nudge()
+	far.Write([]byte("x")) //nolint:errcheck // the read says so
+	if n, err := s.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	for range 300 { // the reader hears of the nudge when another deadline stands already
+		read := make(chan error, 1)
+		go func() {
+			_, err := s.Read(make([]byte, 1))
+			read <- err
+		}()
+		s.nudge()
+		s.SetReadDeadline(time.Now().Add(patience)) //nolint:errcheck // the read says so
+		far.Write([]byte("x"))                      //nolint:errcheck // likewise
+		if err := <-read; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, passes := net.Conn(s).(io.WriterTo); passes {
+		t.Error("io.Copy does not read by Read, which alone knows of nudges")
+	}
+}
