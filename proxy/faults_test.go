@@ -167,7 +167,6 @@ func TestClientThatLeavesBehindABrokerThatReadsNothing(t *testing.T) {
 		defer close(left)
 		c.Conn().Write(opaqueRequest(1, 32<<20)) //nolint:errcheck // until it is reset
 	}()
-	r.inLull(1, toBroker)
 	stuck := r.session(c)
 	var written uint32
 	eventually(t, "the broker to take no more", func() bool {

@@ -118,22 +118,19 @@ func TestHostileHalfFramesHoldLittle(t *testing.T) {
 	r.unharmed(n)
 }
 
-// inLull waits until n sessions are in the middle of what a lull is looked for in.
-func (r *rig) inLull(n int, of func(*session) *lull) {
+// inLull waits until n sessions wait for the rest of a request.
+func (r *rig) inLull(n int) {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprint(n, " sessions to be held up"), func() bool {
 		held := 0
 		for _, s := range r.open() {
-			if of(s).steps.Load()%2 == 1 {
+			if s.fromClient.steps.Load()%2 == 1 {
 				held++
 			}
 		}
 		return held == n
 	})
 }
-
-func fromClient(s *session) *lull { return &s.fromClient }
-func toBroker(s *session) *lull   { return &s.toBroker }
 
 // A request that has begun, and of which nothing more comes, is given up after a minute, wherever it
 // stopped. Who sends on, has nothing to say, or waits for an answer stays.
@@ -161,7 +158,7 @@ func TestHostileHalfRequestsAreGivenUp(t *testing.T) {
 	}
 	goesOn, request := r.dial(), opaqueRequest(1, 1000)
 	goesOn.Write(request[:100])
-	r.inLull(len(halves)+1, fromClient)
+	r.inLull(len(halves) + 1)
 	slow := r.session(goesOn)
 	for i := range 2 * lullLooks {
 		before := slow.fromClient.steps.Load()
@@ -189,7 +186,7 @@ func TestHostileTricklesAreGivenUp(t *testing.T) {
 	trickles, busy, request := r.dial(), r.dial(), opaqueRequest(1, 1000)
 	trickles.Write(request[:100])
 	busy.Write(request[:100])
-	r.inLull(2, fromClient)
+	r.inLull(2)
 	slow, works := r.session(trickles), r.session(busy)
 	for i := range trickleLooks + 1 {
 		read := slow.fromClient.steps.Load()
@@ -211,15 +208,18 @@ func TestHostileTricklesAreGivenUp(t *testing.T) {
 	r.unharmed(n)
 }
 
-// session is that of a client.
-func (r *rig) session(c *fakebroker.Client) *session {
-	for _, s := range r.open() {
-		if s.remote.String() == c.Conn().LocalAddr().String() {
-			return s
+// session is that of a client, which may not have been accepted yet.
+func (r *rig) session(c *fakebroker.Client) (found *session) {
+	r.t.Helper()
+	eventually(r.t, "the client's session", func() bool {
+		for _, s := range r.open() {
+			if s.remote.String() == c.Conn().LocalAddr().String() {
+				found = s
+			}
 		}
-	}
-	r.t.Fatal("it has no session")
-	return nil
+		return found != nil
+	})
+	return found
 }
 
 // A crowd that says nothing: what is over the limit is refused, the rest costs
