@@ -82,25 +82,26 @@ func (s *Server) endLulls() {
 	}
 }
 
-// restQuiet looks at every session once, and lets those rest that are quiet.
-func (s *Server) restQuiet() {
-	for _, sess := range s.open() {
-		if sess.quiet() {
-			sess.letRest()
-		}
-	}
-}
-
 // trickles reports whether the rest of the same request has been waited for at trickleLooks looks, this one included.
 // Whose requests are held up by a broker is not waited for.
 func (s *session) trickles() bool {
-	requests := s.requests.Load()
-	if s.fromClient.steps.Load()%2 == 0 || requests != s.trickling {
-		s.trickling, s.trickled = requests, 0
-		return false
+	return s.unfinished.looks(s.requests.Load(), s.fromClient.steps.Load()%2 == 1) >= trickleLooks
+}
+
+// sameRequest counts looks at a session that has come to no other request. It is owned by whoever looks.
+type sameRequest struct {
+	requests int64
+	n        int
+}
+
+// looks gives at how many looks in a row, this one included, holds was true and the number of requests that of the look before.
+func (l *sameRequest) looks(requests int64, holds bool) int {
+	if !holds || requests != l.requests {
+		*l = sameRequest{requests: requests}
+		return 0
 	}
-	s.trickled++
-	return s.trickled >= trickleLooks
+	l.n++
+	return l.n
 }
 
 // endIfLeft ends the session if its client has gone, which nobody has read. Half-closed is not

@@ -100,15 +100,7 @@ func TestWhatOfEachRequestIsShown(t *testing.T) {
 func (r *rig) sessionOf(c *fakebroker.Client) *session {
 	r.t.Helper()
 	c.Do(kmsg.NewPtrApiVersionsRequest())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.sessions {
-		if s.remote.String() == c.Conn().LocalAddr().String() {
-			return s
-		}
-	}
-	r.t.Fatal("no such session")
-	return nil
+	return r.session(c)
 }
 
 func answerWith(m kmsg.Response) fakebroker.Handler {

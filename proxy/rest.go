@@ -23,12 +23,16 @@ var errRest error = restError{}
 // quiet reports whether the session has had nothing to do for restLooks looks, this one included.
 func (s *session) quiet() bool {
 	requests := s.requests.Load()
-	if requests == 0 || requests != s.seenRequests || s.inflight.depth() > 0 {
-		s.seenRequests, s.quietLooks = requests, 0
-		return false
+	return s.idle.looks(requests, requests > 0 && s.inflight.depth() == 0) >= restLooks
+}
+
+// restQuiet looks at every session once, and lets those rest that are quiet.
+func (s *Server) restQuiet() {
+	for _, sess := range s.open() {
+		if sess.quiet() {
+			sess.letRest()
+		}
 	}
-	s.quietLooks = min(s.quietLooks+1, restLooks)
-	return s.quietLooks == restLooks
 }
 
 // letRest asks the loops to rest that do not. One that is not waiting for a frame to begin goes on.

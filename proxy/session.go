@@ -73,9 +73,7 @@ type session struct {
 	over    func(cause error) // set by run
 	release func() bool       // set by run: it lets go of the context
 
-	// owned by who looks for lulls, see lull.go and rest.go
-	seenRequests, trickling int64
-	quietLooks, trickled    int
+	idle, unfinished sameRequest // see rest.go and lull.go
 
 	auth     authentication // see api_sasl.go
 	side     sideRequests   // see lookup_inband.go
