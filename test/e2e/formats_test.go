@@ -1,9 +1,15 @@
 package e2e
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestFormats(t *testing.T) {
 	playRule(t, rulePlay{rule: "format-drift", clients: []string{"java", "kafka-python"}, run: twoFormats})
+	for _, client := range clientNames() {
+		playRule(t, rulePlay{rule: "format-drift", name: "block", clients: []string{client}, through: "guard", run: otherFormatRefused})
+	}
 	playRule(t, rulePlay{rule: "null-field-drift", clients: []string{"java", "franz-go"}, run: fieldTurnsNull})
 }
 
@@ -27,6 +33,40 @@ func twoFormats(sides []*side) {
 	python.slowly(topic, json)
 	java.await("format-drift", topic, "critical", "confluent", "json", "e2e-java", "e2e-kafka-python")
 	java.silent("format-drift", twin)
+}
+
+// otherFormatRefused: on a topic that is pinned to text keys and JSON values, records of another format are refused, and those around them are stored.
+func otherFormatRefused(sides []*side) {
+	s := sides[0]
+	topic := s.create(s.topic("t"), 1, 1, nil)
+	key, json, frame := []byte("user-1"), []byte(`{"id":1}`), []byte("\x00\x00\x00\x00\x07\x02\x06abc")
+	records := []record{
+		{key: key, value: json},
+		{key: key, value: frame},
+		{key: []byte("\x00\x00\x00\x00\x09\x02k"), value: json},
+		{key: key, value: nil},
+		{key: nil, value: json},
+	}
+	p := s.producer(M{"idempotent": false})
+	got := s.send(p, topic, "sync", records)
+	s.closeProducer(p)
+	for i, r := range got.Results {
+		if i == 1 || i == 2 {
+			s.refusedBy("format-drift", r.Error)
+		} else if r.Error != nil {
+			s.fail("record %d: %w", i, r.Error)
+		}
+	}
+	var stored []string
+	for _, r := range raw(s, topic) {
+		stored = append(stored, plain(r.V))
+	}
+	if want := []string{string(json), plain(nil), string(json)}; !slices.Equal(stored, want) {
+		s.fail("stored are %q, not %q", stored, want)
+	}
+	if f := s.await("format-drift", topic, "critical", "pinned"); f.Action != "block" || f.Subject.ClientID != "e2e-"+s.client {
+		s.fail("%+v", f)
+	}
 }
 
 // fieldTurnsNull: a field that always had a value has none any more; the twin's keeps its.

@@ -20,7 +20,7 @@ var recordRules = []ruleConfig{
 	{"hot-partition", "{window: 1s, windows: 3, min_records: 100}"},
 	{"format-drift", "{first_look: 0s, baseline: 20, window: 100}"},
 	{"null-field-drift", "{baseline: 40, window: 20, never_null: 40}"},
-	{"wrong-topic", "{unknown_after: 1s, unread_after: 4s}"},
+	{"wrong-topic", "{unknown_after: 1s, unread_after: 4s, silent_after: 4s}"},
 	{"compacted-event-stream", "{set_up: 0s, window: 2s, windows: 2, min_records: 300}"},
 	{"timeout-misfit", "{settle: 2s}"},
 	{"idle-member", "{after: 4s}"},
@@ -35,6 +35,7 @@ var guardRules = []ruleConfig{
 	{"empty-value", "{action: block, learn: 5}"},
 	{"partitioner-mix", "{action: block, pins: [{topic: \"partitioner-mix*\", partitioner: java}]}"},
 	{"compacted-event-stream", "{action: block, set_up: 0s}"},
+	{"format-drift", "{action: block, pins: [{topic: \"format-drift*\", key: text, value: json}]}"},
 	{"dangerous-admin", "{action: block, in_use: 15s, min_records: 10}"},
 	{"unsafe-producer", "{action: block, critical: [\"unsafe-producer*\"]}"},
 }
@@ -43,7 +44,8 @@ var guardRules = []ruleConfig{
 type ruleConfig struct{ rule, yaml string }
 
 // throughRules goes through the warder of that name, the one that is told so: "records", "groups" and "members" alert, "guard" refuses;
-// "members-one" does as "members" before a cluster of one broker, and "audited" as "records" while somebody captures.
+// "members-one" does as "members" before a cluster of one broker, "one" before the same has every rule as it comes, and "audited" does as
+// "records" while somebody captures.
 func throughRules(ctx context.Context, name string) (M, error) {
 	var rules []string
 	for _, r := range map[string][]ruleConfig{"records": recordRules, "groups": groupRules, "members": memberRules, "members-one": memberRules, "guard": guardRules, "audited": recordRules}[name] {
@@ -59,7 +61,7 @@ func throughRules(ctx context.Context, name string) (M, error) {
 
 // clusterOf is the cluster behind a warder of throughRules.
 func clusterOf(name string) *kafka.Cluster {
-	if name == "members-one" {
+	if name == "members-one" || name == "one" {
 		return w.old
 	}
 	return w.three

@@ -9,6 +9,13 @@ import (
 
 func TestWrongTopic(t *testing.T) {
 	playRule(t, rulePlay{rule: "wrong-topic", name: "look-alike", clients: []string{"java", "librdkafka"}, run: lookAlike})
+	playRule(t, rulePlay{rule: "wrong-topic", name: "bypassed", clients: []string{"java", "librdkafka"}, run: readElsewhere})
+	for _, protocol := range []string{"classic", "consumer"} {
+		playRule(t, rulePlay{rule: "wrong-topic", name: "silent-" + protocol, clients: []string{"java", "librdkafka"}, run: func(sides []*side) { silentTopic(sides, protocol) }})
+	}
+	for _, client := range []string{"java", "librdkafka", "kafka-python", "kafkajs", "sarama"} {
+		playRule(t, rulePlay{rule: "wrong-topic", name: "created", clients: []string{client}, through: "one", run: createdByTypo})
+	}
 	for _, client := range clientNames() {
 		playRule(t, rulePlay{rule: "wrong-topic", name: "unknown", clients: []string{client}, run: unknownName})
 	}
@@ -20,26 +27,96 @@ func lookAlike(sides []*side) {
 	twin := reader.create(reader.topic("invoices"), 2, 1, nil)
 	orders := reader.create(reader.topic("orders"), 2, 1, nil)
 	wrong := reader.create(orders+"-v2", 2, 1, nil)
-	members := []*member{reader.member(reader.topic("g1"), twin, "classic"), reader.member(reader.topic("g2"), orders, "classic")}
-	for _, m := range members {
-		reader.share([]int{2}, m)
-	}
-	load, sent := gen{Count: 20, Size: 40, Partitions: 2}, 0
-	writer.until("the finding", 40*time.Second, func() error {
-		writer.put(twin, load)
-		writer.put(wrong, load)
-		sent += load.Count
-		found, err := findingsOf(writer.ctx, warderNamed("records"), about("wrong-topic", wrong))
-		if err == nil && !slices.ContainsFunc(found, func(f finding) bool { return f.Severity == "critical" && f.says(orders) }) {
-			err = fmt.Errorf("%s about %s", listed(found), wrong)
-		}
-		return err
-	})
+	members := reader.readers(twin, orders)
+	sent := writer.writesUnread(wrong, orders, twin)
 	reader.received(sent, members...)
 	reader.silent("wrong-topic", twin)
 	for _, m := range members {
 		m.close()
 	}
+}
+
+// readers are members, each of a group of its own that reads one of the topics.
+func (s *side) readers(topics ...string) (members []*member) {
+	for i, topic := range topics {
+		m := s.member(s.topic("g"+itoa(i)), topic, "classic")
+		s.share([]int{2}, m)
+		members = append(members, m)
+	}
+	return members
+}
+
+// writesUnread writes to both topics until the one is found to be unread while what looks like it is read, and gives how many records each got.
+func (s *side) writesUnread(wrong, alike, fine string) (sent int) {
+	load := gen{Count: 20, Size: 40, Partitions: 2}
+	s.until("the finding", 40*time.Second, func() error {
+		s.put(fine, load)
+		s.put(wrong, load)
+		sent += load.Count
+		found, err := findingsOf(s.ctx, warderNamed("records"), about("wrong-topic", wrong))
+		if err == nil && !slices.ContainsFunc(found, func(f finding) bool {
+			return f.Severity == "critical" && f.says(alike) && f.Evidence["cluster_asked"] == true && f.Subject.ClientID == "e2e-"+s.client
+		}) {
+			err = fmt.Errorf("%s about %s", listed(found), wrong)
+		}
+		return err
+	})
+	return sent
+}
+
+// readElsewhere: two topics are written while what looks like them is read. The group that reads the one does not come through warder, which
+// asks the cluster before it says that nobody does; the other is unread. It comes last, so that warder has been through with the first.
+func readElsewhere(sides []*side) {
+	reader, writer := sides[0], sides[1]
+	returns, orders := reader.create(reader.topic("returns"), 2, 1, nil), reader.create(reader.topic("orders"), 2, 1, nil)
+	elsewhere := reader.create(returns+"-v2", 2, 1, nil)
+	if err := w.admin.Call(reader.ctx, "alter_offsets", M{"conn": threeDirect(), "group": reader.topic("nightly"), "offsets": M{elsewhere + "/0": 0}}, nil); err != nil {
+		reader.fail("%w", err)
+	}
+	members := reader.readers(returns, orders)
+	for _, version := range []string{"-v2", "-v3"} {
+		writer.writesUnread(reader.create(orders+version, 2, 1, nil), orders, elsewhere)
+	}
+	reader.silent("wrong-topic", elsewhere)
+	for _, m := range members {
+		m.close()
+	}
+}
+
+// silentTopic: a group subscribes to a topic that nobody writes, while its plural is written. The twin's topic is written.
+func silentTopic(sides []*side, protocol string) {
+	reader, writer := sides[0], sides[1]
+	twin := reader.create(reader.topic("twin"), 1, 1, nil)
+	signup := reader.create(reader.topic("signup"), 1, 1, nil)
+	signups := reader.create(signup+"s", 1, 1, nil)
+	members := []*member{reader.member(reader.topic("g1"), twin, protocol), reader.member(reader.topic("g2"), signup, protocol)}
+	load := gen{Count: 20, Size: 40}
+	writer.until("the finding", 40*time.Second, func() error {
+		writer.put(twin, load)
+		writer.put(signups, load)
+		found, err := findingsOf(writer.ctx, warderNamed("records"), about("wrong-topic", signup))
+		if err == nil && !slices.ContainsFunc(found, func(f finding) bool {
+			return f.Severity == "warning" && f.says(signups) && f.Subject.Group == reader.topic("g2")
+		}) {
+			err = fmt.Errorf("%s about %s", listed(found), signup)
+		}
+		return err
+	})
+	reader.silent("wrong-topic", twin)
+	for _, m := range members {
+		m.close()
+	}
+}
+
+// createdByTypo: the broker makes a topic out of a typing error, as brokers do unless told otherwise. The twin was made by its owner.
+func createdByTypo(sides []*side) {
+	s := sides[0]
+	twin := s.create(s.topic("payments"), 1, 1, nil)
+	typo := s.topic("paymnets")
+	s.put(twin, gen{Count: 5, Size: 40})
+	s.put(typo, gen{Count: 5, Size: 40})
+	s.await("wrong-topic", typo, "warning", "e2e-"+s.client, twin)
+	s.silent("wrong-topic", twin)
 }
 
 // unknownName: a client asks for a topic that is not there, again and again; of the twin, which is, it asks as often.

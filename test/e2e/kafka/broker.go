@@ -157,7 +157,7 @@ func (b *Broker) properties() string {
 		fmt.Sprint("offsets.topic.replication.factor=", replicas), fmt.Sprint("transaction.state.log.replication.factor=", replicas),
 		fmt.Sprint("transaction.state.log.min.isr=", min(replicas, 2)), fmt.Sprint("share.coordinator.state.topic.replication.factor=", replicas),
 		fmt.Sprint("share.coordinator.state.topic.min.isr=", min(replicas, 2)), fmt.Sprint("min.insync.replicas=", min(replicas, 2)),
-		common, b.security(),
+		fmt.Sprint("auto.create.topics.enable=", replicas == 1), common, b.security(),
 	}
 	return strings.Join(p, "\n") + "\n"
 }
@@ -186,7 +186,6 @@ func (b *Broker) security() string {
 const common = `controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_PLAINTEXT,SASLTLS:SASL_SSL,LINK:PLAINTEXT
-auto.create.topics.enable=false
 auto.leader.rebalance.enable=false
 log.retention.ms=-1
 log.retention.check.interval.ms=1000

@@ -35,7 +35,8 @@ const (
 	Password = "alice-secret"
 )
 
-// Cluster is a set of brokers (each also a controller) of one version.
+// Cluster is a set of brokers (each also a controller) of one version. A broker that is alone creates topics that clients ask for, as brokers do
+// unless told otherwise; several do not.
 type Cluster struct {
 	Brokers []*Broker // node ids 1 to len
 	Certs   Certs
