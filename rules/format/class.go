@@ -123,9 +123,10 @@ func (k Kind) Says(c Class) Kind {
 	switch {
 	case k.Maybe.Has(c):
 		return Kind{Class: c, Maybe: Of(c), Fits: k.Fits, Schema: k.Schema}
-	case (c == Avro || c == ConfluentHeader) && Of(Text, Int32, Int64, Protobuf, Binary).Has(k.Class),
-		c == ConfluentHeader && k.Class == JSON:
+	case (c == Avro || c == ConfluentHeader) && Of(Text, Int32, Int64, Protobuf, Binary).Has(k.Class):
 		return Kind{Class: c, Maybe: Of(c), Fits: Of(c)}
+	case c == ConfluentHeader && k.Class == JSON: // the bytes are what they were, and who ignores headers reads them
+		return Kind{Class: c, Maybe: Of(c), Fits: Of(c) | k.Fits}
 	}
 	return k
 }

@@ -48,6 +48,16 @@ func TestHeadersAreBelievedAfterBytes(t *testing.T) {
 	}
 }
 
+// TestJSONWithASchemaHeaderIsJSONStill: what stands in a header takes nothing away from the bytes.
+func TestJSONWithASchemaHeaderIsJSONStill(t *testing.T) {
+	if k := format.Classify([]byte(`{"id":1}`)).Says(format.ConfluentHeader); !k.Fits.Has(format.JSON) || k.Maybe.Has(format.JSON) {
+		t.Errorf("%+v", k)
+	}
+	if k := format.Classify([]byte("\x0eAda Lovelace")).Says(format.ConfluentHeader); k.Fits.Has(format.Text) {
+		t.Errorf("Avro that prints passes for text: %+v", k)
+	}
+}
+
 func TestSchemaHeader(t *testing.T) {
 	guid := append([]byte{1}, make([]byte, 16)...)
 	for _, c := range []struct {

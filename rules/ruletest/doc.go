@@ -94,7 +94,6 @@
 //
 // A client that was not declared has its own name as client id and is a Java
 // client. A record is key=value and may carry {header:value}; null is null,
-// "" is empty, 0x0007 is those bytes, @name is the text of a section. After each `produces` stands
 // "" is empty, @name is the text of a section, 0x00ff stands for bytes. After each `produces` stands
 // what becomes of it, one line for each sentence:
 //

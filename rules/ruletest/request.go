@@ -163,7 +163,7 @@ func (s *stage) record(word string) (rec records.BuilderRecord) {
 	rec.Key, rec.Value = s.text(key), s.text(value)
 	if headers != "" {
 		name, value, _ := strings.Cut(strings.TrimSuffix(headers, "}"), ":")
-		rec.Headers = []records.RecordHeader{{Key: []byte(name), Value: []byte(value)}}
+		rec.Headers = []records.RecordHeader{{Key: []byte(name), Value: s.text(value)}}
 	}
 	return rec
 }
