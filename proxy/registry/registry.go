@@ -63,6 +63,7 @@ type Registry struct {
 // entry is an answer that is remembered.
 type entry struct {
 	subjects []string
+	known    bool
 	until    time.Time
 }
 
@@ -135,7 +136,7 @@ func (r *Registry) answer(ctx context.Context, q rules.SubjectsOfSchema) {
 		}
 		r.cache.Put(q.ID, e)
 	}
-	r.o.Answer(rules.SchemaSubjects{At: r.o.Now(), ID: q.ID, Topic: q.Topic, Known: true, Subjects: e.subjects})
+	r.o.Answer(rules.SchemaSubjects{At: r.o.Now(), ID: q.ID, Topic: q.Topic, Known: e.known, Subjects: e.subjects})
 }
 
 var errResting = errors.New("the last request failed a moment ago")
@@ -148,7 +149,7 @@ func (r *Registry) find(ctx context.Context, id int32) (entry, error) {
 	if left := pause - r.o.Now().Sub(r.last); left > 0 {
 		r.o.Wait(ctx, left)
 	}
-	subjects, err := r.subjects(ctx, id)
+	subjects, known, err := r.subjects(ctx, id)
 	r.last = r.o.Now()
 	if err != nil {
 		r.resting = r.last.Add(rest)
@@ -162,7 +163,7 @@ func (r *Registry) find(ctx context.Context, id int32) (entry, error) {
 		r.failing = false
 		r.o.Failed(nil)
 	}
-	e := entry{subjects, r.last.Add(knownFor)}
+	e := entry{subjects, known, r.last.Add(knownFor)}
 	if len(subjects) == 0 {
 		e.until = r.last.Add(unknownFor)
 	}

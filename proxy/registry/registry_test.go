@@ -24,6 +24,7 @@ type server struct {
 	mu    sync.Mutex
 	pages map[string]string // path -> status, a space and the body
 	asked []string          // path, and user:password if any
+	bare  int               // requests without deleted=true
 }
 
 func serve(t *testing.T, pages map[string]string) *server {
@@ -37,6 +38,9 @@ func serve(t *testing.T, pages map[string]string) *server {
 			asked += " " + user + ":" + password
 		}
 		s.asked = append(s.asked, asked)
+		if r.URL.Query().Get("deleted") != "true" {
+			s.bare++
+		}
 		var status int
 		page, ok := s.pages[r.URL.Path]
 		if !ok {
@@ -105,6 +109,8 @@ func TestSubjectsOfSchemas(t *testing.T) {
 		"/api/schemas/ids/7/versions": `200 [{"subject":"orders-value","version":2},{"subject":"audit-value","version":1},{"subject":"orders-value","version":1}]`,
 		"/api/schemas/ids/9/versions": notFound,
 		"/api/schemas/ids/8/subjects": `200 ["payments-value"]`,
+		"/api/schemas/ids/5/versions": `200 []`,
+		"/api/schemas/ids/6/versions": `200 [{"subject":":.staging:orders-value","version":1},{"subject":"orders-value","version":1},{"subject":":.odd","version":1}]`,
 	})
 	b := newBench(t, configs.SchemaRegistry{URL: s.URL + "/api/"})
 	check(t, "answers", b.asks(t, 7, 9, 8, 7, 9), []string{
@@ -114,9 +120,14 @@ func TestSubjectsOfSchemas(t *testing.T) {
 	check(t, "requests", s.asked, []string{
 		"/api/schemas/ids/7/versions", "/api/schemas/ids/9/versions", "/api/schemas/ids/8/versions", "/api/schemas/ids/8/subjects",
 	})
+	if s.bare > 0 {
+		t.Errorf("%d requests leave out what is soft-deleted", s.bare)
+	}
 	if b.waited != 2*pause {
 		t.Errorf("waited %v between three questions", b.waited)
 	}
+	// Nothing that these credentials may see, and subjects of several contexts.
+	check(t, "answers of few words", b.asks(t, 5, 6), []string{"5 orders false []", "6 orders true [:.odd orders-value]"})
 	s.asked = nil
 	b.now = b.now.Add(unknownFor)
 	b.asks(t, 7, 9)
@@ -131,7 +142,7 @@ func TestFailuresAreToldOnceAndRestedAfter(t *testing.T) {
 	s := serve(t, map[string]string{"/schemas/ids/7/versions": "500 "})
 	b := newBench(t, configs.SchemaRegistry{URL: s.URL})
 	check(t, "answers", b.asks(t, 7, 7, 8), []string{
-		"failed: GET /schemas/ids/7/versions: 500 Internal Server Error", "7 orders false []", "7 orders false []", "8 orders false []",
+		"failed: GET /schemas/ids/7/versions?deleted=true: 500 Internal Server Error", "7 orders false []", "7 orders false []", "8 orders false []",
 	})
 	b.now = b.now.Add(rest)
 	check(t, "answers later", b.asks(t, 7), []string{"7 orders false []"})

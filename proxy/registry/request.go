@@ -20,24 +20,44 @@ const (
 	schemaNotFound = 40403
 )
 
-// subjects asks under which subjects a schema is registered; none if it is not.
-// Registries before 5.5 know only the older of the two requests.
-func (r *Registry) subjects(ctx context.Context, id int32) ([]string, error) {
+// subjects asks under which subjects a schema is registered; none if it is not,
+// and known is false if that cannot be told. Registries before 5.5 know only the
+// older of the two requests.
+//
+// Versions that are soft-deleted count: their ids stay readable, and without
+// `deleted` the answer leaves them out. It also leaves out, and does not say so,
+// the subjects that the credentials may not see, so an empty answer tells nothing;
+// an id that nobody registered is an error of its own.
+func (r *Registry) subjects(ctx context.Context, id int32) (subjects []string, known bool, err error) {
 	var versions []struct{ Subject string }
-	found, err := r.get(ctx, fmt.Sprintf("/schemas/ids/%d/versions", id), &versions)
-	var subjects []string
+	found, err := r.get(ctx, fmt.Sprintf("/schemas/ids/%d/versions?deleted=true", id), &versions)
 	for _, v := range versions {
 		subjects = append(subjects, v.Subject)
 	}
 	if found == otherwise {
-		found, err = r.get(ctx, fmt.Sprintf("/schemas/ids/%d/subjects", id), &subjects)
+		found, err = r.get(ctx, fmt.Sprintf("/schemas/ids/%d/subjects?deleted=true", id), &subjects)
 		if found == otherwise {
 			err = fmt.Errorf("GET /schemas/ids/%d/versions and /subjects: 404 Not Found; is the URL that of the API?", id)
 		}
 	}
+	for i := range subjects {
+		subjects[i] = withoutContext(subjects[i])
+	}
 	slices.Sort(subjects)
 	subjects = slices.Compact(subjects)
-	return subjects[:min(len(subjects), subjectsNamed)], err
+	return subjects[:min(len(subjects), subjectsNamed)], found == none || len(subjects) > 0, err
+}
+
+// withoutContext takes the schema context off a subject (QualifiedSubject, as in
+// ":.staging:orders-value"): serializers know nothing of contexts, and topics are
+// not named after them.
+func withoutContext(subject string) string {
+	if rest, ok := strings.CutPrefix(subject, ":."); ok {
+		if _, bare, ok := strings.Cut(rest, ":"); ok {
+			return bare
+		}
+	}
+	return subject
 }
 
 // result says what a request came to.

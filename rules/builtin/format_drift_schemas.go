@@ -206,7 +206,7 @@ func (n *newSchema) report(topic string, answer *rules.SchemaSubjects) rules.Rep
 
 // wrong says why the id does not belong here, or nothing.
 func (n *newSchema) wrong(topic string, answer *rules.SchemaSubjects) string {
-	own := func(subject string) bool { return strings.HasPrefix(subject, topic+"-") }
+	own := func(subject string) bool { return ofTopic(subject, topic) }
 	switch {
 	case answer.Known && len(answer.Subjects) == 0:
 		return fmt.Sprintf("schema %d is not in the registry: nobody can read it", n.id)
@@ -223,6 +223,14 @@ func (n *newSchema) wrong(topic string, answer *rules.SchemaSubjects) string {
 // ofATopic says whether a subject is named after a topic (TopicNameStrategy).
 func ofATopic(subject string) bool {
 	return strings.HasSuffix(subject, "-value") || strings.HasSuffix(subject, "-key")
+}
+
+// ofTopic says whether it is named after this topic: orders-value, or with
+// TopicRecordNameStrategy orders-Created. orders-v2-value begins like the latter, and is of
+// orders-v2.
+func ofTopic(subject, topic string) bool {
+	rest, ok := strings.CutPrefix(subject, topic+"-")
+	return ok && (rest == "value" || rest == "key" || !ofATopic(rest))
 }
 
 func (n *newSchema) idTexts() []string {
