@@ -29,13 +29,13 @@ func (u *Upstream) SetDefaults() {
 // ClientTLS is warder as a TLS client. The files are read again when their
 // content changes; another path waits for a restart.
 type ClientTLS struct {
-	// PEM file of the authorities that sign the brokers' certificates; empty trusts the system's.
+	// PEM file of the authorities that sign the servers' certificates; empty trusts the system's.
 	CA Path `yaml:"ca"`
-	// PEM file of warder's own certificate, for brokers that ask for one; needs `key`.
+	// PEM file of warder's own certificate, for servers that ask for one; needs `key`.
 	Cert Path `yaml:"cert"`
 	// PEM file of the private key of `cert`.
 	Key Path `yaml:"key"`
-	// Name to expect in every broker's certificate, when it is not the name dialled.
+	// Name to expect in every server's certificate, when it is not the name dialled.
 	ServerName string `yaml:"server_name"`
 }
 
@@ -94,4 +94,7 @@ type SchemaRegistry struct {
 	Username string `yaml:"username"`
 	// File holding the password; surrounding space is cut. It is read for every question.
 	PasswordFile Path `yaml:"password_file"`
+	// For https, where the system's authorities do not do, or the registry wants a certificate. The files are
+	// read at the start.
+	TLS *ClientTLS `yaml:"tls"`
 }

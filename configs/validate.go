@@ -141,6 +141,12 @@ func (v *validator) schemaRegistry(r *SchemaRegistry) {
 	case r.PasswordFile != "":
 		v.fail(path, "%s.password_file has no effect without `username`", path)
 	}
+	if r.TLS != nil {
+		v.clientTLS(path+".tls", r.TLS)
+		if u != nil && u.Scheme == "http" {
+			v.fail(path+".tls", "%s.tls has no effect on a registry at http://", path)
+		}
+	}
 }
 
 func (v *validator) listener(path string, l *Listener) {

@@ -86,7 +86,8 @@ func serverCertificates(settings *configs.ServerTLS) (*certificates, error) {
 	return c, c.reload()
 }
 
-// UpstreamTLS reads the TLS configuration towards brokers once; nil means plaintext.
+// UpstreamTLS reads the TLS configuration towards brokers, or a schema registry, once; nil
+// means plaintext.
 func UpstreamTLS(settings *configs.ClientTLS) (*tls.Config, error) {
 	c, err := clientCertificates(settings)
 	return c.config(), err

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rs/zerolog"
 
 	"warder/configs"
+	"warder/proxy"
 	"warder/proxy/registry"
 	"warder/rules"
 )
@@ -18,18 +20,24 @@ type asker struct {
 
 // newAsker makes the askers that the configuration gives an address for, beside
 // cluster, which asks the brokers; answers go to emit.
-func newAsker(cfg *configs.Config, cluster func(rules.Question) bool, emit func(rules.Event), log zerolog.Logger) asker {
+func newAsker(cfg *configs.Config, cluster func(rules.Question) bool, emit func(rules.Event), log zerolog.Logger) (asker, error) {
 	a := asker{cluster: cluster}
-	if c := cfg.Upstream.SchemaRegistry; c != nil {
-		a.schemas = registry.New(registry.Options{Config: c, Answer: emit, Failed: func(err error) {
-			if err != nil {
-				log.Warn().Err(err).Msg("the schema registry does not answer; findings tell schema ids alone")
-				return
-			}
-			log.Info().Msg("the schema registry answers again")
-		}})
+	c := cfg.Upstream.SchemaRegistry
+	if c == nil {
+		return a, nil
 	}
-	return a
+	tls, err := proxy.UpstreamTLS(c.TLS)
+	if err != nil {
+		return a, fmt.Errorf("schema registry: %w", err)
+	}
+	a.schemas = registry.New(registry.Options{Config: c, TLS: tls, Answer: emit, Failed: func(err error) {
+		if err != nil {
+			log.Warn().Err(err).Msg("the schema registry does not answer; findings tell schema ids alone")
+			return
+		}
+		log.Info().Msg("the schema registry answers again")
+	}})
+	return a, nil
 }
 
 // ask hands on a question; false when nobody could answer it.

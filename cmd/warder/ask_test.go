@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -99,16 +102,28 @@ func TestQuestionsGoToWhoeverKnows(t *testing.T) {
 	cfg := configs.Default()
 	nobody := func(rules.Question) bool { return false }
 	question := rules.SubjectsOfSchema{ID: 7, Topic: "orders"}
-	if newAsker(cfg, nobody, nil, zerolog.Nop()).ask(question) {
-		t.Error("a question is taken without a registry")
+	if a, err := newAsker(cfg, nobody, nil, zerolog.Nop()); err != nil || a.ask(question) {
+		t.Errorf("a question is taken without a registry, %v", err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`[{"subject":"orders-value","version":1}]`))
 	}))
 	defer server.Close()
-	cfg.Upstream.SchemaRegistry = &configs.SchemaRegistry{URL: server.URL}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	cfg.Upstream.SchemaRegistry = &configs.SchemaRegistry{URL: server.URL, TLS: &configs.ClientTLS{CA: configs.Path(ca)}}
 	answers := make(chan rules.Event, 1)
-	a := newAsker(cfg, nobody, func(ev rules.Event) { answers <- ev }, zerolog.Nop())
+	emit := func(ev rules.Event) { answers <- ev }
+	if _, err := newAsker(cfg, nobody, emit, zerolog.Nop()); err == nil {
+		t.Error("nothing is said of a file that is missing")
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAsker(cfg, nobody, emit, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

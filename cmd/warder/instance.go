@@ -85,7 +85,9 @@ func (w *instance) open(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	w.asked = newAsker(cfg, w.proxy.Ask, w.engine.Emit, w.log)
+	if w.asked, err = newAsker(cfg, w.proxy.Ask, w.engine.Emit, w.log); err != nil {
+		return err
+	}
 	w.engine.AnswerWith(w.asked.ask)
 	if cfg.Admin.Enabled() {
 		w.admin, err = admin.Listen(ctx, admin.Options{

@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,6 +42,8 @@ type Options struct {
 	// Failed is told when a request fails that did not before, and with nil when
 	// one succeeds again. The error holds no credentials.
 	Failed func(error)
+	// TLS is how https is spoken; nil for the system's way.
+	TLS *tls.Config
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Wait lets time pass, or ctx end; a timer when nil.
@@ -79,7 +82,7 @@ func New(o Options) *Registry {
 		o.Wait = wait
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxConnsPerHost = 1
+	transport.MaxConnsPerHost, transport.TLSClientConfig = 1, o.TLS
 	return &Registry{
 		o: o, questions: make(chan rules.SubjectsOfSchema, queued), cache: state.NewLRU[int32, entry](remembered),
 		client: http.Client{
