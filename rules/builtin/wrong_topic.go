@@ -98,8 +98,11 @@ const (
 	maxVain         = 2000   // topics that are asked for in vain; some 350 bytes for each client
 	maxVainClients  = 8      // of one topic; further clients are not counted
 	maxSubscribers  = 8      // groups of one topic; further groups are not followed
-	maxLastSeen     = 4096   // groups whose last subscription is known
+	maxLastSeen     = 4096   // members whose last subscription is known
 )
+
+// groupMember is all members of a group with one client id.
+type groupMember struct{ group, client string }
 
 // clusterTopics is what is known of the cluster. Beyond its bounds, what was not
 // heard of for the longest is forgotten, and with it what is open about it.
@@ -107,8 +110,10 @@ type clusterTopics struct {
 	names   *topicNames
 	traffic *state.LRU[string, *topicTraffic]
 	vain    *state.LRU[string, *vainTopic]
-	// subscribed is when each group subscribed last, to whatever topics.
-	subscribed *state.LRU[string, time.Time]
+	// subscribed is when each member of a group subscribed last, to whatever topics:
+	// members of one group may subscribe to different ones, as those of an application
+	// with several listeners and one group.id do.
+	subscribed *state.LRU[groupMember, time.Time]
 	// gap is when events were lost last: what was not seen since need not
 	// mean that it did not happen.
 	gap time.Time
@@ -119,7 +124,7 @@ type clusterTopics struct {
 func newClusterTopics() *clusterTopics {
 	return &clusterTopics{
 		names: newTopicNames(maxTopicNames), traffic: state.NewLRU[string, *topicTraffic](maxTopicTraffic),
-		vain: state.NewLRU[string, *vainTopic](maxVain), subscribed: state.NewLRU[string, time.Time](maxLastSeen),
+		vain: state.NewLRU[string, *vainTopic](maxVain), subscribed: state.NewLRU[groupMember, time.Time](maxLastSeen),
 	}
 }
 
@@ -127,7 +132,7 @@ func newClusterTopics() *clusterTopics {
 // belongs to the watching shard.
 type topicsSize struct{ entries, evicted atomic.Int64 }
 
-// Len is the number of names, topics with traffic, questions and groups.
+// Len is the number of names, topics with traffic, questions and members.
 func (s *topicsSize) Len() int { return int(s.entries.Load()) }
 
 // Evicted counts those that were forgotten for want of room.

@@ -50,6 +50,7 @@ type subscriber struct {
 	group       string
 	client      *rules.Identity // who subscribed last, but for an open incident
 	since, last time.Time       // first and last subscription
+	by          string          // client id of the last one
 	silent      *openIncident   // reported as silent
 }
 
@@ -108,7 +109,7 @@ func (tr *topicTraffic) lookNow(mayEnd bool) {
 
 // subscribe takes in what a group wants to read. A pattern names no topics.
 func (s *clusterTopics) subscribe(ev rules.Subscribed) {
-	s.subscribed.Put(ev.Group, ev.At)
+	s.subscribed.Put(groupMember{ev.Group, ev.Client.ClientID}, ev.At)
 	for _, topic := range ev.Topics {
 		tr := s.trafficOf(topic)
 		tr.due = time.Time{}
@@ -121,7 +122,8 @@ func (s *clusterTopics) subscribe(ev rules.Subscribed) {
 			tr.groups = append(tr.groups, &subscriber{group: ev.Group, since: ev.At})
 		}
 		g := tr.groups[i]
-		if g.last = ev.At; g.silent == nil {
+		g.last, g.by = ev.At, ev.Client.ClientID
+		if g.silent == nil {
 			g.client = ev.Client
 		}
 	}
@@ -244,7 +246,7 @@ func (t *wrongTopic) lookSilent(w *rules.Watch, s *clusterTopics, tr *topicTraff
 		g.silent = nil
 		return neverDue
 	}
-	switch last, _ := s.subscribed.Peek(g.group); {
+	switch last, _ := s.subscribed.Peek(groupMember{g.group, g.by}); {
 	case t.isQuiet(tr.name):
 		return neverDue
 	case last.After(g.last):
@@ -262,7 +264,7 @@ func (t *wrongTopic) lookSilent(w *rules.Watch, s *clusterTopics, tr *topicTraff
 	alike := s.search(tr.name, t.writtenInstead(w, s, g))
 	switch {
 	case alike.name == "":
-		over(fmt.Sprintf("no topic that looks like %s is written any more", topicNamed(tr.name)))
+		over(fmt.Sprintf("no topic that looks like %s is left that is written instead", topicNamed(tr.name)))
 	case s.isUnread(alike.name): // told already, from the writer's side
 	case g.silent == nil || w.Now.Sub(g.silent.at) >= stillEvery:
 		r := t.silentReport(w, s, tr, g, alike)

@@ -216,7 +216,7 @@ func TestClusterIsBounded(t *testing.T) {
 	missing, _ := s.vain.Peek("missing")
 	if s.traffic.Len() != maxTopicTraffic || s.vain.Len() != maxVain || s.subscribed.Len() != maxLastSeen ||
 		len(orders.groups) != maxSubscribers || len(missing.clients) != maxVainClients {
-		t.Errorf("%d topics with traffic, %d asked for in vain by up to %d, %d groups, %d of one topic",
+		t.Errorf("%d topics with traffic, %d asked for in vain by up to %d, %d members, %d groups of one topic",
 			s.traffic.Len(), s.vain.Len(), len(missing.clients), s.subscribed.Len(), len(orders.groups))
 	}
 	want := s.names.byName.Len() + maxTopicTraffic + maxVain + maxLastSeen
