@@ -35,7 +35,7 @@ func (s *sighting) counts(writer uint64) bool {
 		return t.produced.IsZero() || now.Sub(t.produced) > producedLately
 	}
 	t.produced = now
-	s.writer = t.writer(writer, s.b.Identity, now)
+	s.writer = t.writer(writer, s.b)
 	return true
 }
 
@@ -170,7 +170,7 @@ func (s *sighting) newDrift(side int, c format.Class, by *formatWriter) *drift {
 		subject: rules.Subject{Topic: s.topic.name},
 	}
 	if by != nil {
-		d.client, d.software, d.writer = by.client, by.software, by.writer
+		d.client, d.software, d.writer, d.partition = by.client, by.software, by.writer, by.partition
 		d.subject.ClientID, d.subject.Software = by.client, by.software
 		if by == s.writer {
 			d.subject = rules.SubjectOf(s.b.Identity)
@@ -246,13 +246,15 @@ func agree(a *picture, mine format.Set, b *picture, theirs format.Set) bool {
 }
 
 // collects says whether producers write so many different formats that the topic
-// must be meant to take them all.
+// must be meant to take them all. One that has just begun counts: two of three would
+// be said not to agree if the third is slower.
 func (t *topicFormats) collects(side int, d *formatDrift) bool {
 	var kinds format.Set
 	n := 0
 	for _, p := range t.producers {
-		if dominant := p.sides[side].dominant(d); dominant&kinds == 0 && dominant != 0 {
-			kinds |= dominant
+		w := &p.sides[side]
+		if usual := w.usual(); w.n() >= d.Hits && usual&kinds == 0 && usual != 0 {
+			kinds |= usual
 			n++
 		}
 	}

@@ -189,11 +189,12 @@ func (s *topicSide) again(partition int32, offset int64) bool {
 // formatWriter is one producer: all clients with the same client id and
 // software, however many instances.
 type formatWriter struct {
-	writer   uint64
-	client   string // at most 80 characters
-	software string
-	last     time.Time
-	sides    [sides]writerSide
+	writer    uint64
+	client    string // at most 80 characters
+	software  string
+	last      time.Time
+	partition int32 // it wrote to last
+	sides     [sides]writerSide
 }
 
 // writerSide is the keys or the values that one producer writes to one topic.
@@ -222,19 +223,21 @@ func fnvText[T ~string | ~[]byte](h uint64, text T) uint64 {
 	return h
 }
 
-// writer gives a producer, and makes room for one that is new.
-func (t *topicFormats) writer(hash uint64, id *rules.Identity, now time.Time) *formatWriter {
+// writer gives the producer of a batch, and makes room for one that is new.
+func (t *topicFormats) writer(hash uint64, b *rules.Batch) *formatWriter {
 	oldest := 0
 	for i, p := range t.producers {
 		if p.writer == hash {
-			p.last = now
+			p.last, p.partition = b.Time, b.Partition
 			return p
 		}
 		if p.last.Before(t.producers[oldest].last) {
 			oldest = i
 		}
 	}
-	p := &formatWriter{writer: hash, client: clientText(id), software: rules.Excerpt(id.Software(), 80), last: now}
+	p := &formatWriter{
+		writer: hash, client: clientText(b.Identity), software: rules.Excerpt(b.Identity.Software(), 80), last: b.Time, partition: b.Partition,
+	}
 	if len(t.producers) == producerLimit {
 		t.producers = append(t.producers[:oldest], t.producers[oldest+1:]...)
 	}
