@@ -75,7 +75,7 @@ func (s *sighting) accept(side int, c format.Class) {
 	}
 	for i, d := range slices.Backward(t.drifts) {
 		if d.class == c {
-			s.c.Report(s.topic.end(side, i, fmt.Sprintf("%s still writes %s to topic %s and counts as usual from now on: %s of the last %s %s are",
+			s.c.Report(s.topic.end(side, i, fmt.Sprintf("%s still writes %s to topic %s; that is usual from now on: %s of the last %s %s are",
 				d.who(), c.Many(), d.topicText(), counted(t.maybe(c)), counted(t.n()), sideNames[side].many)))
 		}
 	}

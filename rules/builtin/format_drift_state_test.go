@@ -84,6 +84,55 @@ func TestFetchedSamplesAreOfTheTopicAlone(t *testing.T) {
 	}
 }
 
+// TestFetchedSchemasAreNobodys: who wrote them is not known, so they are learnt and not told.
+func TestFetchedSchemasAreNobodys(t *testing.T) {
+	for fetched, want := range map[bool]int{false: 1, true: 0} {
+		d := newDrifting(t, nil, nil)
+		d.batch.Fetched = fetched
+		for i := range 60 {
+			d.batch.Time = epoch.Add(time.Duration(i) * 2 * time.Second)
+			d.sees(int64(i), nil, avroValue)
+		}
+		for i := range schemaHits {
+			if n := len(d.c.Observations); n != 0 {
+				t.Errorf("fetched %v: told after %d", fetched, i)
+			}
+			d.sees(int64(60+i), nil, []byte("\x00\x00\x00\x00\x08\x02\x0eAda"))
+		}
+		if n := len(d.c.Observations); n != want {
+			t.Errorf("fetched %v: %d ids told, want %d", fetched, n, want)
+		}
+	}
+}
+
+// TestAcceptedFormatsGoAfterADay in which nobody writes them; each record keeps them.
+func TestAcceptedFormatsGoAfterADay(t *testing.T) {
+	var s topicSide
+	s.accept(format.Of(format.Text), epoch)
+	day := 24 * time.Hour
+	if !s.isAccepted(format.Text, epoch.Add(day)) || !s.isAccepted(format.Text, epoch.Add(2*day)) {
+		t.Error("forgotten within a day")
+	}
+	if s.isAccepted(format.Text, epoch.Add(3*day+time.Second)) || s.isAccepted(format.JSON, epoch) {
+		t.Error("accepted for ever, or without a reason")
+	}
+}
+
+// TestSchemaIsToldThoughTheAnswerIsLost: the registry's answer is an event, and may be among those that had no room.
+func TestSchemaIsToldThoughTheAnswerIsLost(t *testing.T) {
+	d := newDrifting(t, nil, nil)
+	w := rules.Watch{By: rules.ByTopic, Key: "orders", Now: epoch}
+	seen := rules.Observation{At: epoch, Client: d.batch.Identity, Data: newSchema{id: 8, side: valueSide, before: []int32{7}}}
+	d.rule.Watch(&w, seen)
+	if reports, questions := w.Left(); len(reports) != 0 || len(questions) != 1 {
+		t.Fatalf("%v reported, %v asked", reports, questions)
+	}
+	d.rule.Watch(&w, rules.Gap{At: epoch, Lost: 1})
+	if reports, _ := w.Left(); len(reports) != 1 || !strings.Contains(reports[0].Summary, "schema 8 to topic orders, for the first time") || w.State != nil {
+		t.Errorf("%+v, %v left", reports, w.State)
+	}
+}
+
 func TestFetchedSamplesDoNotCountWhereProducersAreSeen(t *testing.T) {
 	d := newDrifting(t, nil, nil)
 	topic := d.c.Shared.(*formatStore).of(d.batch.Topic)

@@ -93,7 +93,7 @@ const maxFieldsValue = 16 << 10
 // Sample learns from one JSON value, and compares it with what was learnt.
 func (n *nullFieldDrift) Sample(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	value := jsonObject(r.Value)
-	if value == nil || b.Fetched {
+	if value == nil {
 		return
 	}
 	w := fieldWalks.Get().(*fieldWalk)

@@ -104,6 +104,20 @@ func TestNullsWhereThereWereNone(t *testing.T) {
 	f.says(t, "shop writes null for fields name, items[].sku of topic orders, never null in 1,000 values before: 3 of the last 13 are; the topic is compacted")
 }
 
+// TestOneNullIsNotOver: a field is there again when a whole window has it, without a null.
+func TestOneNullIsNotOver(t *testing.T) {
+	f := newFielding(t, nil)
+	f.sees(1000, `{"id":1,"name":"Ada"}`)
+	f.sees(3, `{"id":1,"name":null}`)
+	f.said()
+	f.sees(97, `{"id":1,"name":"Ada"}`)
+	f.sees(99, `{"id":1,"name":"Ada"}`)
+	f.sees(1, `{"id":1,"name":null}`)
+	f.says(t)
+	f.sees(100, `{"id":1,"name":"Ada"}`)
+	f.says(t, "resolved: field name of topic orders: there again in nearly all values")
+}
+
 func TestFewSamplesOverALongTimeAreEnough(t *testing.T) {
 	for _, c := range []struct {
 		pace time.Duration
@@ -134,6 +148,14 @@ func TestTopicsOfSeveralKindsAreLeftAlone(t *testing.T) {
 		f.sees(2, "%s", click)
 	}
 	f.says(t)
+}
+
+// TestFewFieldsAreNoKind: values of three fields are not said to be of another kind, they lack two.
+func TestFewFieldsAreNoKind(t *testing.T) {
+	f := newFielding(t, nil)
+	f.sees(100, `{"id":1,"name":"Ada","email":"x"}`)
+	f.sees(51, `{"id":1,"page":"/"}`)
+	f.says(t, "shop writes values without fields name, email")
 }
 
 func TestDebeziumIsLeftAlone(t *testing.T) {

@@ -41,6 +41,7 @@ func TestLikeness(t *testing.T) {
 		{"valid-orders", "invalid-orders", unlike, 0},
 		{"foo", "fop", unlike, 0},          // the words are too short for slips
 		{"temp", "etpm", unlike, 0},        // two slips in a short name
+		{"stock", "tsokc", unlike, 0},      // in five letters
 		{"orders-eu", "orders", unlike, 0}, // another word
 		{"v1", "v2", unlike, 0},
 		{"dev", "prod", unlike, 0},

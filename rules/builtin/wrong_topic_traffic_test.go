@@ -97,6 +97,19 @@ func TestLostEventsSuspendTheClaim(t *testing.T) {
 	c.wants("")
 }
 
+// TestEventsLostWhileTheClusterIsAsked: what was lost between question and answer may have been the read.
+func TestEventsLostWhileTheClusterIsAsked(t *testing.T) {
+	c := newCluster(t)
+	c.answer = func(rules.WhoReads) ([]string, bool, bool) { return nil, false, false }
+	c.runs(time.Hour + 2*time.Minute)
+	if c.asked != 1 {
+		t.Fatalf("asked %d times", c.asked)
+	}
+	c.see(rules.Gap{At: c.now, Lost: 7})
+	c.see(rules.TopicReaders{At: c.now, Topic: "orders-v2", Known: true})
+	c.wants("")
+}
+
 func TestLostEventsSuspendSilence(t *testing.T) {
 	c := newCluster(t)
 	billing, shop := &rules.Identity{ClientID: "billing"}, &rules.Identity{ClientID: "shop"}
