@@ -15,8 +15,7 @@ func (t *wrongTopic) unreadReport(w *rules.Watch, s *clusterTopics, tr *topicTra
 	subject.Topic = tr.name
 	r := rules.Report{
 		Subject: subject, Severity: rules.Critical,
-		Summary: fmt.Sprintf("%s writes topic %s, which no group has read for %s, while %s reads %s, which nobody writes: the records reach no consumer",
-			writer, topicNamed(tr.name), timeSpan(w.Now.Sub(tr.wrote)), other.readers(), topicNamed(alike.name)),
+		Summary: unreadSummary(known, writer, topicNamed(tr.name), timeSpan(w.Now.Sub(tr.wrote)), other.readers(), topicNamed(alike.name)),
 		Evidence: rules.Evidence{
 			{Name: "unread_for", Value: timeSpan(w.Now.Sub(tr.wrote))},
 			{Name: "last_write", Value: agoText(w.Now, tr.lastWrote)},
@@ -30,10 +29,20 @@ func (t *wrongTopic) unreadReport(w *rules.Watch, s *clusterTopics, tr *topicTra
 	)
 	if !known {
 		r.Severity = rules.Warning
-		r.Summary += " (groups that bypass warder could not be checked)"
-		r.Advice += " `upstream.lookup` gives warder credentials to ask the cluster for its groups."
+		r.Advice += " To be sure of groups that bypass warder it has to ask the cluster for them, which needs `upstream.lookup` with DESCRIBE on the cluster, all groups and all topics."
 	}
 	return r
+}
+
+// unreadSummary says no more than what is known: that no group reads the topic can only
+// the cluster say.
+func unreadSummary(known bool, writer, topic, span, readers, alike string) string {
+	if known {
+		return fmt.Sprintf("%s writes topic %s, which no group has read for %s, while %s reads %s, which nobody writes: the records reach no consumer",
+			writer, topic, span, readers, alike)
+	}
+	return fmt.Sprintf("%s writes topic %s, which nobody has read through warder for %s, while %s reads %s, which nobody writes: the records may reach no consumer (the cluster could not be asked for groups that bypass warder)",
+		writer, topic, span, readers, alike)
 }
 
 // silentReport says that a group waits where nothing comes.
