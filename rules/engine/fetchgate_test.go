@@ -215,6 +215,59 @@ func TestLargeFetchedBatches(t *testing.T) {
 	}
 }
 
+func TestLargestSampledBatch(t *testing.T) {
+	f, seen := seeing()
+	b := newBench(t, []rules.Spec{f.spec("tasting")}, fetching("sample"))
+	g := b.FetchGate()
+	for i, kib := range []int{250, 260} {
+		fetch(g, "users", batchOf(t, records.None, strings.Repeat("x", kib<<10)), epoch.Add(time.Duration(i)*time.Second))
+	}
+	if len(*seen) != 1 {
+		t.Errorf("%d batches seen, want the one below 256 KiB", len(*seen))
+	}
+}
+
+// Nothing is saved up beyond a second's worth, however long a client was idle.
+func TestIdleClientsSaveUpOneSecond(t *testing.T) {
+	f, seen := seeing()
+	b := newBench(t, []rules.Spec{f.spec("tasting")}, fetching("sample"))
+	g, small, hour := b.FetchGate(), batchOf(t, records.None, "a"), epoch.Add(time.Hour)
+	fetch(g, "users", small, epoch)
+	for range 20 {
+		fetch(g, "users", small, hour)
+	}
+	if n := len(*seen) - 1; n != 8 {
+		t.Errorf("%d batches after an hour, want 8", n)
+	}
+	later := hour.Add(time.Hour)
+	fetch(g, "users", batchOf(t, records.Zstd, strings.Repeat("x", 3<<20)), later)
+	fetch(g, "users", small, later.Add(time.Second))
+	if n := len(*seen) - 9; n != 1 {
+		t.Errorf("%d batches after another hour, want the large one, which is paid for by those after it", n)
+	}
+}
+
+// A batch without a sample is walked past, and so is all of a topic that no rule wants samples of.
+func TestFetchedBatchesWithoutSamplesAreNotOpened(t *testing.T) {
+	f, seen := seeing()
+	b := newBench(t, []rules.Spec{f.spec("tasting")}, fetching("all"))
+	if err := b.configure(t, "rules: {tasting: {topics: [users]}}"); err != nil {
+		t.Fatal(err)
+	}
+	g, blob := b.FetchGate(), batchOf(t, records.Zstd, "a")
+	for range 100 {
+		fetch(g, "users", blob, epoch)
+		fetch(g, "events", blob, epoch)
+	}
+	want := rules.SamplesPerSecond + 1 // and one in 64 of those after
+	if len(*seen) != want || b.counts["batches"] != want {
+		t.Errorf("%d samples of %d batches, want %d of as many", len(*seen), b.counts["batches"], want)
+	}
+	if g.Begin(java, epoch); g.Partition([]byte("events"), [16]byte{}, 0, len(blob)) {
+		t.Error("a topic is walked through that no rule looks at")
+	}
+}
+
 func TestFetchedControlBatchesAreSkipped(t *testing.T) {
 	f, seen := seeing()
 	b := newBench(t, []rules.Spec{f.spec("tasting")}, fetching("sample"))
