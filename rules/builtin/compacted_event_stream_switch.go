@@ -18,10 +18,9 @@ func (e *compactedEventStream) Change(c *rules.Case, ch *rules.Change) {
 		return
 	}
 	switch keys := c.Shared.(*topicKeys); {
+	case keys.isNew(ch.Topic.Name, e.SetUp, ch.Time):
+		// Its owner sets it up; there is no history yet.
 	case startsCompacting(ch):
-		if keys.isNew(ch.Topic.Name, e.SetUp, ch.Time) {
-			return // its owner sets it up; there is no history yet
-		}
 		c.Deny(rules.Denial{Record: rules.WholeBatch, Reason: denialOfSwitch(ch)})
 		c.Report(switchToCompact(ch, c.Blocks))
 	case startsExpiring(ch) && !keys.isEventStream(ch.Topic.Name):
