@@ -152,7 +152,8 @@ func (r *deleteRate) sign(k *spikeKnobs) sign {
 		if fraction >= k.YoungFraction {
 			return nearlyAll
 		}
-	case fraction >= k.Fraction && usual <= k.UsualFraction:
+	// The same deletes among fewer other records are a quiet night.
+	case fraction >= k.Fraction && usual <= k.UsualFraction && float64(now.tombstones) >= 2*r.usualIn(k.Window):
 		return unusual
 	// More of everything is no spike of deletes: their share must grow too, to
 	// twice the usual or half of the way to all.

@@ -103,6 +103,8 @@ func TestSigns(t *testing.T) {
 	}{
 		"too few":                              {writes{10, 0}, 20, writes{19, 19}, noSpike},
 		"much where nothing is usual":          {writes{10, 0}, 20, writes{200, 20}, unusual},
+		"as many among fewer others":           {writes{3000, 20}, 60, writes{200, 120}, noSpike},
+		"twice as many among fewer others":     {writes{3000, 20}, 60, writes{300, 240}, unusual},
 		"little, but nothing is usual":         {writes{10, 0}, 20, writes{100_000, 20}, manifold},
 		"five times as much":                   {writes{1000, 20}, 60, writes{6000, 600}, manifold},
 		"not quite":                            {writes{1000, 20}, 60, writes{6000, 590}, noSpike},
