@@ -31,7 +31,7 @@ func emptyOutcome(w *rules.Watch, h *heldBatch[empties], outcome string) {
 	r := s.report(false)
 	r.Subject = h.subject
 	r.WouldBlock = s.denied && s.topic.Cleanup.Known()
-	r.Evidence = append(r.Evidence, rules.Fact{Name: "transaction", Value: outcome})
+	r.Evidence = append(r.Evidence, h.outcomeFacts(outcome)...)
 	w.Report(r)
 }
 

@@ -21,6 +21,6 @@ func reportOutcome(w *rules.Watch, h *heldBatch[tombstones], outcome string) {
 	r := s.report(false)
 	r.Subject = h.subject
 	r.WouldBlock = s.topic.Cleanup.Known()
-	r.Evidence = append(r.Evidence, rules.Fact{Name: "transaction", Value: outcome})
+	r.Evidence = append(r.Evidence, h.outcomeFacts(outcome)...)
 	w.Report(r)
 }

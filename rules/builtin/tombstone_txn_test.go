@@ -190,6 +190,55 @@ func TestHeldBatchesAreBounded(t *testing.T) {
 	}
 }
 
+// What has no room of its own is counted with batches to the same topic, never with
+// those to another.
+func TestCrowdedTransactionsKeepTopicsApart(t *testing.T) {
+	w := &watched{rule: &tombstone{}}
+	to := func(topic string, partition int32, at time.Duration) {
+		o := batch(1, at, 7, 0).(rules.Observation)
+		seen := o.Data.(tombstones)
+		seen.topic.Name, seen.partition = topic, partition
+		o.Data = seen
+		w.see(o)
+	}
+	for i := range heldBatches {
+		to("users", 3, time.Duration(i))
+	}
+	for i := range 100 {
+		to("orders", int32(i%2), heldBatches+time.Duration(i))
+	}
+	counts, batches := map[string]int{}, 0
+	for _, h := range w.state.(*txnTombstones).held {
+		counts[h.subject.Topic] += h.count
+		batches += h.batches
+		if mixed := h.subject.Topic == "orders" && h.batches > 1; mixed != (h.subject.Partition == nil) {
+			t.Errorf("partition %v of %d batches to %s", h.subject.Partition, h.batches, h.subject.Topic)
+		}
+	}
+	if counts["users"] != heldBatches || counts["orders"] != 100 || batches != heldBatches+100 {
+		t.Errorf("counted %v in %d batches", counts, batches)
+	}
+	w.see(end(heldBatches+50, 7, 0, true)) // before the last of them
+	w.see(end(heldBatches+200, 7, 0, true))
+	if len(w.said) != heldBatches || len(w.state.(*txnTombstones).held) > 0 {
+		t.Errorf("%d told", len(w.said))
+	}
+}
+
+func TestTransactionOfTooManyTopicsIsBounded(t *testing.T) {
+	w := &watched{rule: &tombstone{}}
+	for i := range 2 * heldBatches {
+		o := batch(i, 1, 7, 0).(rules.Observation)
+		seen := o.Data.(tombstones)
+		seen.topic.Name = fmt.Sprint("topic-", i)
+		o.Data = seen
+		w.see(o)
+	}
+	if s := w.state.(*txnTombstones); len(s.held) != heldBatches || s.held[0].count != 1 {
+		t.Errorf("%d held, the first of %d", len(s.held), s.held[0].count)
+	}
+}
+
 func TestDebeziumDelete(t *testing.T) {
 	for value, want := range map[string]bool{
 		`{"before":{"id":1},"after":null,"op":"d"}`:                 true,

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"slices"
 	"time"
 
 	"warder/rules"
@@ -8,7 +9,7 @@ import (
 
 // Bounds of what is kept for one transactional id.
 const (
-	heldBatches = 64 // further ones are counted with the last
+	heldBatches = 64 // beyond it batches to one topic are counted as one
 	knownEnds   = 8
 	// heldFor is the longest a transaction can stay open: the default of
 	// transaction.max.timeout.ms. The coordinator aborts what is older.
@@ -67,6 +68,7 @@ type heldBatch[T transactional[T]] struct {
 	seen    T
 	by      producerEpoch
 	count   int
+	batches int // that count as this one
 	subject rules.Subject
 	at      time.Time
 	fenced  time.Time // when a newer epoch aborted what this one left open
@@ -75,6 +77,15 @@ type heldBatch[T transactional[T]] struct {
 // onOutcome is what a rule does about a batch when its transaction is committed,
 // or the outcome is not seen. Aborted ones no reader ever sees.
 type onOutcome[T transactional[T]] func(w *rules.Watch, h *heldBatch[T], outcome string)
+
+// outcomeFacts are the evidence of how the transaction of a batch ended.
+func (h *heldBatch[T]) outcomeFacts(outcome string) rules.Evidence {
+	e := rules.Evidence{{Name: "transaction", Value: outcome}}
+	if h.batches > 1 {
+		e = append(e, rules.Fact{Name: "batches", Value: h.batches})
+	}
+	return e
+}
 
 // watchTransactions holds what a rule observes under a transactional id until the
 // transaction is committed.
@@ -136,19 +147,48 @@ func (s *heldBack[T]) hold(w *rules.Watch, o rules.Observation, tell onOutcome[T
 			return
 		}
 	}
-	if len(s.held) >= heldBatches {
-		s.held[len(s.held)-1].count += h.count
-		return
+	if s.held = append(s.held, h); len(s.held) > heldBatches {
+		s.makeRoom()
 	}
-	s.held = append(s.held, h)
+}
+
+// makeRoom counts the newest batch that it can with another of the same transaction
+// and topic. Where each is of another topic the newest has no room.
+func (s *heldBack[T]) makeRoom() {
+	for newest := len(s.held) - 1; newest > 0; newest-- {
+		for i := range newest {
+			if s.held[i].joined(&s.held[newest]) {
+				s.held = slices.Delete(s.held, newest, newest+1)
+				return
+			}
+		}
+	}
+	s.held = slices.Delete(s.held, heldBatches, len(s.held))
 }
 
 func newHeldBatch[T transactional[T]](w *rules.Watch, o rules.Observation, seen T) heldBatch[T] {
 	facts := seen.written()
-	h := heldBatch[T]{seen: seen, by: facts.by, count: facts.count, subject: rules.SubjectOf(o.Client), at: o.At}
+	h := heldBatch[T]{seen: seen, by: facts.by, count: facts.count, batches: 1, subject: rules.SubjectOf(o.Client), at: o.At}
 	h.subject.Topic, h.subject.TransactionalID = facts.topic, w.Key
 	h.subject.Partition = new(facts.partition)
 	return h
+}
+
+// joined counts another batch with this one, if both are of one transaction and
+// topic, and says whether it did.
+func (h *heldBatch[T]) joined(other *heldBatch[T]) bool {
+	if h.by != other.by || h.subject.Topic != other.subject.Topic {
+		return false
+	}
+	h.count += other.count
+	h.batches += other.batches
+	if h.at.Before(other.at) {
+		h.at = other.at // the end that counts comes after all of them
+	}
+	if h.subject.Partition == nil || other.subject.Partition == nil || *h.subject.Partition != *other.subject.Partition {
+		h.subject.Partition = nil
+	}
+	return true
 }
 
 // end settles the batches of a transaction.
