@@ -21,6 +21,8 @@ type damage struct {
 	topic     rules.Topic
 	partition int32
 	by        producerEpoch // of a transaction
+	crc       uint32        // and size: the same when the batch is sent again
+	size      int
 	records   int
 	tally
 }

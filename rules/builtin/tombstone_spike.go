@@ -121,20 +121,25 @@ func (t *tombstoneSpike) Batch(c *rules.Case, b *rules.Batch) {
 	s := c.Scratch.(*spikeScratch)
 	seen := s.seen
 	s.seen = nil
-	switch {
-	case seen == nil:
+	if seen == nil {
 		c.Shared.(*spikeMemory).note(&t.spikeKnobs, b.Topic.Name, b.Time, b.Records)
-	case inTransaction(b):
-		seen.records, seen.by = b.Records, epochOf(b)
+		return
+	}
+	seen.records, seen.crc, seen.size = b.Records, b.Header.CRC, b.Header.Size
+	if inTransaction(b) {
+		seen.by = epochOf(b)
 		c.Observe(rules.ByTransactionalID, string(b.TransactionalID), seen)
-	default:
-		seen.records = b.Records
+	} else {
 		c.Observe(rules.ByTopic, b.Topic.Name, seen)
 	}
 }
 
-// Watch counts the tombstones that the log has.
+// Watch counts the tombstones that the log has, once: a producer sends a batch again
+// that was not answered, or whose partition has no leader at the moment.
 func (t *tombstoneSpike) Watch(w *rules.Watch, ev rules.Event) {
+	if o, ok := ev.(rules.Observation); ok && !o.Refused && w.Shared.(*spikeMemory).again(o.Data.(*damage), o.At) {
+		return
+	}
 	if w.By == rules.ByTransactionalID {
 		watchTransactions(w, ev, t.outcome)
 		return

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
@@ -21,6 +22,10 @@ type spikeMemory struct {
 	// deletes are those of Debezium. The rule tombstone remembers them too, but
 	// may be off.
 	deletes *state.Recent
+	// sent are batches with tombstones, by what stays the same when a client sends
+	// one again: 4,096 of about 150 bytes. delivery.timeout.ms is two minutes as a
+	// rule.
+	sent *state.Recent
 
 	mu     sync.Mutex // guards the following
 	topics *state.LRU[string, *topicDeletes]
@@ -29,8 +34,8 @@ type spikeMemory struct {
 
 func newSpikeMemory() *spikeMemory {
 	return &spikeMemory{
-		deletes: newDeletes(),
-		topics:  state.NewLRU[string, *topicDeletes](spikeTopics), spikes: map[string]*topicDeletes{},
+		deletes: newDeletes(), sent: state.NewRecent(4096, 5*time.Minute),
+		topics: state.NewLRU[string, *topicDeletes](spikeTopics), spikes: map[string]*topicDeletes{},
 	}
 }
 
@@ -62,6 +67,17 @@ func (m *spikeMemory) note(k *spikeKnobs, topic string, at time.Time, records in
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.of(k, topic, at).rate.add(k, at, writes{records: records})
+}
+
+// again says whether a batch was there before, and remembers it.
+func (m *spikeMemory) again(d *damage, at time.Time) bool {
+	batch := m.sent.Thing()
+	batch.Part([]byte(d.topic.Name))
+	batch.Part(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(d.partition)), d.crc))
+	batch.Part(binary.BigEndian.AppendUint64(nil, uint64(d.size)))
+	known := m.sent.Has(&batch, at)
+	m.sent.Add(&batch, at)
+	return known
 }
 
 // of gives what is known of a topic. What was counted in windows of another length
@@ -162,16 +178,16 @@ func (m *spikeMemory) ended(k *spikeKnobs, now time.Time) (all []spikeStory) {
 	return all
 }
 
-// Len is the number of topics and of remembered Debezium deletes.
+// Len is the number of topics, and of remembered Debezium deletes and batches.
 func (m *spikeMemory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.topics.Len() + m.deletes.Len()
+	return m.topics.Len() + m.deletes.Len() + m.sent.Len()
 }
 
 // Evicted counts those that had to go.
 func (m *spikeMemory) Evicted() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.topics.Evicted() + m.deletes.Evicted()
+	return m.topics.Evicted() + m.deletes.Evicted() + m.sent.Evicted()
 }

@@ -54,7 +54,7 @@ func TestTransactionsHoldOneDamageForATopic(t *testing.T) {
 	}
 	for i := range 300 {
 		d := damageOf([]string{"users", "carts"}[i%2], 10)
-		d.by = producerEpoch{7, 0}
+		d.by, d.crc = producerEpoch{7, 0}, uint32(i)
 		see(rules.Observation{At: epoch.Add(time.Duration(i) * time.Second), Client: &rules.Identity{}, By: rules.ByTransactionalID, Of: "t-1", Data: d})
 	}
 	if held := state.(*heldBack[*damage]).held; len(held) != 2 || held[0].count != 1500 || held[1].seen.tombstones != 1500 {
@@ -80,8 +80,8 @@ func TestOutcomeNotSeenIsNotCounted(t *testing.T) {
 	rule.Watch(w, rules.Gap{At: epoch, Lost: 1})
 	w.Now = epoch.Add(heldFor)
 	rule.Tick(w)
-	if reports, _ := w.Left(); len(reports) != 0 || w.State != nil || m.Len() != 0 {
-		t.Errorf("%d reports, state %v, %d topics", len(reports), w.State, m.Len())
+	if reports, _ := w.Left(); len(reports) != 0 || w.State != nil || m.topics.Len() != 0 {
+		t.Errorf("%d reports, state %v, %d topics", len(reports), w.State, m.topics.Len())
 	}
 }
 
