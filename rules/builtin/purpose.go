@@ -113,14 +113,68 @@ func deletesOnPurpose(clientID, topic string) bool {
 	return false
 }
 
-// debeziumDelete says whether a value is the event of a deleted row in JSON:
-// an envelope with "op":"d" and "after":null, with or without a schema around
-// it. Debezium writes a tombstone for the same key right after it
-// (tombstones.on.delete). In Avro and Protobuf it cannot be told without the
-// schema.
+// debeziumDelete says whether a value is the event of a deleted row: in JSON an
+// envelope with "op":"d" and "after":null, with or without a schema around it, or a
+// flattened row with "__deleted":"true" (ExtractNewRecordState); in Avro the
+// envelope that avroDelete knows. Debezium writes a tombstone for the same key right
+// after it (tombstones.on.delete). In Protobuf it cannot be told without the schema.
 func debeziumDelete(value []byte) bool {
-	return len(value) > 2 && value[0] == '{' && value[len(value)-1] == '}' &&
-		hasMember(value, `"op"`, `"d"`) && hasMember(value, `"after"`, `null`)
+	switch {
+	case len(value) <= 2:
+		return false
+	case value[0] == 0:
+		return avroDelete(value)
+	}
+	return value[0] == '{' && value[len(value)-1] == '}' &&
+		(hasMember(value, `"op"`, `"d"`) && hasMember(value, `"after"`, `null`) || hasMember(value, `"__deleted"`, `"true"`))
+}
+
+// avroOpDelete is op "d" in Avro, and the beginning of the ts_ms behind it, which is
+// not null.
+var avroOpDelete = []byte("\x02d\x02")
+
+// avroDelete says whether a value with a schema id in front is Debezium's envelope of
+// a deleted row. Its fields are before, after, source, … op, ts_ms (Envelope), and
+// source begins with the strings version and connector
+// (AbstractSourceInfoStructMaker): the null of after stands right before a version.
+func avroDelete(value []byte) bool {
+	op := bytes.LastIndex(value, avroOpDelete)
+	if op < 0 {
+		return false
+	}
+	for i := 1; i < op; i++ {
+		if value[i] != 0 {
+			continue
+		}
+		version, rest := avroShort(value[i+1 : op])
+		if len(version) < len("1.0.0") || version[0] < '0' || version[0] > '9' || bytes.IndexByte(version, '.') < 0 {
+			continue
+		}
+		if connector, _ := avroShort(rest); len(connector) > 2 && isWord(connector) && isWord(version) {
+			return true
+		}
+	}
+	return false
+}
+
+// avroShort gives a string of less than 64 bytes at the beginning of Avro, and what
+// follows it.
+func avroShort(data []byte) (text, rest []byte) {
+	if len(data) == 0 || data[0]&0x81 != 0 || len(data) <= int(data[0]/2) { // zigzag: a positive number is even
+		return nil, nil
+	}
+	end := 1 + int(data[0]/2)
+	return data[1:end], data[end:]
+}
+
+// isWord says whether text has only letters, digits, dots, hyphens and underscores.
+func isWord(text []byte) bool {
+	for _, c := range text {
+		if c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 // hasMember finds name, a colon and text with any white space around the

@@ -239,6 +239,9 @@ func TestTransactionOfTooManyTopicsIsBounded(t *testing.T) {
 	}
 }
 
+// avroSource is the beginning of Debezium's source in Avro.
+const avroSource = "\x16" + "2.7.3.Final" + "\x0a" + "mysql" + "\x08" + "shop" + "\xc2\xf8\xd1\xb0\xf1\x65" + "\x00\x0a" + "false" + "\x08" + "shop" + "\x00\x02\x0a" + "users"
+
 func TestDebeziumDelete(t *testing.T) {
 	for value, want := range map[string]bool{
 		`{"before":{"id":1},"after":null,"op":"d"}`:                 true,
@@ -250,7 +253,20 @@ func TestDebeziumDelete(t *testing.T) {
 		`["op":"d","after":null]`:                                   false,
 		`{"op":"d","after":null`:                                    false,
 		`{"op":"x","deep":{"op":"d"},"after":{"after":null},"z":1}`: true, // a nested one will do
-		``: false, `{}`: false,
+		`{"id":1,"__deleted":"true"}`:                               true, // flattened
+		`{"id":1,"__deleted":"false"}`:                              false,
+		``:                                                          false, `{}`: false,
+		// Avro: schema id, before, after, source with version, connector, name and more, op, ts_ms, transaction
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00" + avroSource + "\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":                 true,
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00" + avroSource + "\x00\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65":                 true, // transaction before op, since 2.6
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00" + avroSource + "\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00": true, // an id of 8 bytes
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x02\x02\x06Bea" + avroSource + "\x02u\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":      false,
+		"\x00\x00\x00\x00\x07\x00\x02\x02\x00" + avroSource + "\x02c\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":                    false, // the last column is null
+		"\x00\x00\x00\x00\x07\x00\x02\x02\x06Ada\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":                                   false, // of another make
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00\x0eversion\x0cmysql\x00\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":           false,
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00\x16" + "2.7.3.Final" + "\x0amy(ql\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00": false,
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00\x16" + "2.7.3.Fi" + "\x02d\x02\xc2\xf8\xd1\xb0\xf1\x65\x00":             false, // cut off
+		"\x00\x00\x00\x00\x07\x02\x02\x06Ada\x00\x80\x80\x80\x80\x80\x02d\x02":                                           false,
 	} {
 		if got := debeziumDelete([]byte(value)); got != want {
 			t.Errorf("%s: %v", value, got)
