@@ -100,6 +100,7 @@ var emptyCauses = [...]string{
 	confluentFrame: "Look for a serializer that writes the schema id for a null or empty object, or a Protobuf message without its message indexes.",
 	glueFrame:      "Look for a serializer that writes the Glue header for a null or empty object.",
 	maybeNull:      "In Avro one zero byte is the null of a union, but also the number 0; in Protobuf a message in which nothing is set. Read the record with its schema.",
+	maybeEmptyJSON: "With a JSON Schema serializer, look for an object that is missing or whose fields are all left out; in Avro the same bytes may be a few small numbers. Read the record with its schema.",
 }
 
 func (s *empties) advice(blocked bool) string {

@@ -15,7 +15,7 @@ const (
 )
 
 func (k emptyKind) class() int {
-	if k == maybeNull {
+	if k == maybeNull || k == maybeEmptyJSON {
 		return maybeEmpty
 	}
 	return surelyEmpty
