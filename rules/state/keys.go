@@ -99,12 +99,19 @@ func (k *Keys) SawPartitions(id *rules.Identity, topic string, topicID [16]byte,
 	}
 	added, ok := k.sawTopic(topic, known, n, now)
 	added.Client = id
-	instance := instanceOf(id)
+	k.sawAs(instanceOf(id), topic, n, now)
+	if id.Software() != "" {
+		k.sawAs(namelessOf(id), topic, n, now)
+	}
+	return added, ok
+}
+
+// sawAs takes over how many partitions an instance saw.
+func (k *Keys) sawAs(instance uint64, topic string, n int32, now time.Time) {
 	count := k.seen.note(instance^xxhash.Sum64String(topic), n, now)
 	if t := k.topic(topic); t != nil {
 		t.sawPartitions(instance, count)
 	}
-	return added, ok
 }
 
 // AddedPartitions takes over that CreatePartitions, by this client, gave a topic

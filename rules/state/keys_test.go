@@ -373,3 +373,28 @@ func TestKeysAreSafeForConcurrentUse(t *testing.T) {
 		t.Errorf("%d bytes", k.Bytes())
 	}
 }
+
+// A client may name its library on one connection and not on the next, as franz-go
+// did before 1.21: what it saw on the first counts on the second.
+func TestNamelessConnectionsSawWhatTheirClientDid(t *testing.T) {
+	k, named := newKeys(0), clientOf("shop")
+	nameless := &rules.Identity{ClientID: "shop", Remote: netip.MustParseAddrPort("10.0.0.1:5001")}
+	k.SawPartitions(named, "orders", [16]byte{}, 12, epoch)
+	w := k.Writer(nameless, "orders", epoch)
+	if seen := w.Seen(epoch); seen != (rules.PartitionsSeen{Now: 12}) {
+		t.Errorf("saw %+v", seen)
+	}
+	k.SawPartitions(named, "orders", [16]byte{}, 16, epoch)
+	if seen := w.Seen(epoch); seen != (rules.PartitionsSeen{Now: 16, Before: 12}) {
+		t.Errorf("saw %+v after partitions were added", seen)
+	}
+	for _, other := range []*rules.Identity{
+		{ClientID: "shop", Remote: netip.MustParseAddrPort("10.0.0.2:5001")},
+		{ClientID: "stock", Remote: netip.MustParseAddrPort("10.0.0.1:5001")},
+		{ClientID: "shop", Remote: netip.MustParseAddrPort("10.0.0.1:5001"), SoftwareName: "another"},
+	} {
+		if seen := k.Writer(other, "orders", epoch).Seen(epoch); seen != (rules.PartitionsSeen{}) {
+			t.Errorf("%+v saw %+v", other, seen)
+		}
+	}
+}

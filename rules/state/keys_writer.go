@@ -50,6 +50,14 @@ type partitionView struct {
 	seen  bool // by this client, in Metadata
 }
 
+// namelessOf is instanceOf for a connection of the same client that does not name
+// its library. franz-go before 1.21 sends ApiVersions only on the first
+// connection to each broker, and the one that it produces over is often the
+// second: what such a client saw in Metadata must count there as well.
+func namelessOf(id *rules.Identity) uint64 {
+	return instanceOf(&rules.Identity{Remote: id.Remote, ClientID: id.ClientID})
+}
+
 // instanceOf is a hash of what makes a client the same one.
 func instanceOf(id *rules.Identity) uint64 {
 	var d xxhash.Digest
