@@ -31,7 +31,9 @@ var formatNames = [numFormats]string{
 }
 
 // formatOf looks at a key that is not empty. Only its beginning decides whether
-// it is text.
+// it is text. It is noFormat for 8 bytes that may be a number or a frame: Avro
+// makes 8 bytes of the numbers from 8,192 to 1,048,575, and as ids grow beyond
+// that nothing has changed.
 func formatOf(key []byte) keyFormat {
 	head := key[:min(len(key), 64)]
 	if printable(head) {
@@ -41,22 +43,42 @@ func formatOf(key []byte) keyFormat {
 		}
 		return textKey
 	}
-	switch len(key) {
-	case 4:
+	switch {
+	case framed(key) && len(key) == 8 && wholeValue([3]byte(key[5:])):
+		return noFormat
+	case framed(key) && len(key) != 8:
+		return framedKey
+	case len(key) == 4:
 		return binary4
-	case 8:
+	case len(key) == 8:
 		return binary8
-	case 16:
+	case len(key) == 16:
 		return binary16
 	}
-	// Confluent's frame: a zero byte and the id of a schema, which are counted
-	// from 1 on and never get far.
-	if len(key) > 5 && key[0] == 0 {
-		if id := binary.BigEndian.Uint32(key[1:]); id > 0 && id < 1<<24 {
-			return framedKey
-		}
-	}
 	return otherKey
+}
+
+// framed recognises Confluent's frame: a zero byte and the id of a schema, which
+// are counted from 1 on and never get far. One UUID in 60,000 looks like that,
+// and of 8-byte numbers all between 2^24 and 2^48, times in milliseconds among
+// them.
+func framed(key []byte) bool {
+	if len(key) <= 5 || key[0] != 0 {
+		return false
+	}
+	id := binary.BigEndian.Uint32(key[1:])
+	return id > 0 && id < 1<<24
+}
+
+// wholeValue says whether three bytes are a value as serializers with schemas
+// write it: a varint, a string of two with its length, a Protobuf message of one
+// small number behind the index of its type, or JSON. One in six numbers ends
+// like that too, and many in a row do.
+func wholeValue(b [3]byte) bool {
+	varint := b[0] >= 0x80 && b[1] >= 0x80 && b[2] < 0x80
+	text := b[0] == 2*2 && printable(b[1:])
+	message := b[0] == 0 && b[1] == 1<<3 && b[2] < 0x80
+	return varint || text || message || printable(b[:])
 }
 
 // printable says whether bytes are UTF-8 without control characters. What a cut
@@ -119,7 +141,11 @@ var defaultClientIDs = rules.MustGlobs("producer-*", "rdkafka", "sarama", "kgo",
 // sampleFormat looks at one more key and says so if the client's keys look
 // otherwise than they did, be it that an earlier instance wrote them.
 func (w *KeyWriter) sampleFormat(key []byte, now time.Time) (rules.KeyFormatChanged, bool) {
-	w.formats.add(formatOf(key))
+	looks := formatOf(key)
+	if looks == noFormat {
+		return rules.KeyFormatChanged{}, false
+	}
+	w.formats.add(looks)
 	is := w.formats.most()
 	if is == noFormat || is == w.format {
 		return rules.KeyFormatChanged{}, false
