@@ -116,6 +116,7 @@ func TestHotPartitionSaysWhatItKnowsOfKeys(t *testing.T) {
 	}{
 		{"one key", func(int) string { return "tenant-42" }, 50, "key sha256:f71d3741 is 100 % of it", "suffix"},
 		{"half", func(i int) string { return []string{"tenant-42", fmt.Sprintf("tenant-%02d", i)}[i%2] }, 50, "key sha256:f71d3741 is 50 % of it", "suffix"},
+		{"less than half", func(i int) string { return fmt.Sprint("tenant-", max(i%20-8, 0)) }, 60, "no single key feeds it", "different values"},
 		{"a third", func(i int) string { return []string{"tenant-42", "tenant-43", "tenant-44"}[i%3] }, 51, "no single key feeds it", "different values"},
 		{"hardly seen", func(int) string { return "tenant-42" }, 3, "too few records were looked at", "print.key=true"},
 	} {
@@ -130,6 +131,45 @@ func TestHotPartitionSaysWhatItKnowsOfKeys(t *testing.T) {
 		if !strings.Contains(b.last.Summary, c.summary) || !strings.Contains(b.last.Advice, c.advice) {
 			t.Errorf("%s: %s\n%s", c.name, b.last.Summary, b.last.Advice)
 		}
+	}
+}
+
+// What counts are the last windows: a key that has had its day is not blamed.
+func TestHotPartitionForgetsFormerKeys(t *testing.T) {
+	b := newHotBench()
+	orders := &rules.Topic{Name: "orders", Partitions: 6}
+	for i := range b.rule.Windows + int(hotTellEvery/b.rule.Window) {
+		key := "tenant-42"
+		if i >= b.rule.Windows {
+			key = "tenant-7"
+		}
+		for range 50 {
+			b.produce(orders, 2, key, 2000)
+		}
+		b.window()
+	}
+	b.want(t, "orders 2 hot", "orders 2 hot")
+	if want := "key " + rules.KeyText([]byte("tenant-7")) + " is 100 % of it"; !strings.Contains(b.last.Summary, want) {
+		t.Errorf("%s, want %s", b.last.Summary, want)
+	}
+}
+
+// Of several readers the one that is farthest behind counts, for half a minute.
+func TestHotPartitionKnowsItsSlowestReader(t *testing.T) {
+	h, s := newHotBench().rule, &hotSuspect{}
+	audit, billing := &rules.Identity{ClientID: "audit"}, &rules.Identity{ClientID: "billing"}
+	at := func(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
+	if h.lags(s, at(0)) {
+		t.Error("nobody reads it, and lags")
+	}
+	s.reader.note(audit, 10, at(0))
+	s.reader.note(billing, 4000, at(1))
+	s.reader.note(audit, 20, at(2))
+	if s.reader.client != billing || !h.lags(s, at(31)) || h.lags(s, at(32)) {
+		t.Errorf("%+v", s.reader)
+	}
+	if s.reader.note(audit, 30, at(32)); s.reader.client != audit || h.lags(s, at(32)) {
+		t.Errorf("%+v is what is known after half a minute", s.reader)
 	}
 }
 

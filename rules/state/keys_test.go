@@ -91,25 +91,67 @@ func TestEveryPartitionerIsFound(t *testing.T) {
 	}
 }
 
-// Between chance and certainty nothing is said.
+// Between chance and certainty nothing is said, and both have their limits: 98 %
+// of the keys, and 50 % or three times the share of a partition.
 func TestSomeKeysByHandAreNoPartitioner(t *testing.T) {
+	for _, c := range []struct {
+		n           int32
+		hand, among int // so many keys of so many are placed by hand, evenly spread
+		want        string
+	}{
+		{12, 1, 60, "java"}, {12, 1, 40, ""}, {12, 1, 5, ""},
+		{12, 8, 20, ""}, {12, 11, 20, "custom"}, {120, 8, 20, ""}, {120, 11, 20, "custom"},
+		{4, 3, 20, ""}, {4, 6, 20, "custom"}, {3, 1, 20, ""}, {3, 3, 20, "custom"},
+	} {
+		k, id := newKeys(0), clientOf("shop")
+		k.SawPartitions(id, "orders", [16]byte{}, c.n, epoch)
+		found := ""
+		for i, key := range keysOf("user-", 300) {
+			place := state.Java.Partition([]byte(key), c.n)
+			if i*c.hand%c.among < c.hand {
+				place = (place + 1) % c.n
+			}
+			for _, ev := range write(k, id, "orders", place, epoch, key) {
+				found += ev.(rules.PartitionerFound).Partitioner
+			}
+		}
+		if found != c.want {
+			t.Errorf("%d of %d keys by hand, %d partitions: %q, want %q", c.hand, c.among, c.n, found, c.want)
+		}
+	}
+}
+
+// A client that chooses otherwise without a new connection is found out by the one
+// record in 32 that is compared.
+func TestChangeOnOneConnectionIsFound(t *testing.T) {
 	k, id := newKeys(0), clientOf("shop")
 	k.SawPartitions(id, "orders", [16]byte{}, 12, epoch)
-	for i, key := range keysOf("user-", 1000) {
-		place := state.Java.Partition([]byte(key), 12)
-		if i%5 == 0 {
-			place = (place + 1) % 12
+	w, b := k.Writer(id, "orders", epoch), k.Lend()
+	defer b.Return()
+	told := ""
+	put := func(p state.Partitioner, now time.Time, keys ...string) {
+		for _, key := range keys {
+			b.Begin(w, p.Partition([]byte(key), 12), now)
+			b.Add(xxhash.Sum64String(key), []byte(key))
+			events, _ := b.Settle()
+			for _, ev := range events {
+				if f, ok := ev.(rules.PartitionerFound); ok {
+					told += f.Before + ">" + f.Partitioner + " "
+				}
+			}
 		}
-		for _, ev := range write(k, id, "orders", place, epoch, key) {
-			t.Fatalf("key %d: %+v", i, ev)
-		}
+	}
+	put(state.Java, epoch, keysOf("user-", 50)...)
+	put(state.CRC, epoch.Add(time.Minute), keysOf("item-", 100)...)
+	if told != ">java java>crc " {
+		t.Errorf("told %q", told)
 	}
 }
 
 // While it may be either of two numbers, a match by either counts, and it takes
 // twice as many keys.
 func TestEitherNumberCountsForTenMinutes(t *testing.T) {
-	for after, want := range map[time.Duration]bool{time.Minute: true, 11 * time.Minute: false} {
+	for after, want := range map[time.Duration]bool{9 * time.Minute: true, 11 * time.Minute: false} {
 		k, id := newKeys(0), clientOf("shop")
 		k.SawPartitions(id, "orders", [16]byte{}, 12, epoch)
 		k.SawPartitions(id, "orders", [16]byte{}, 16, epoch)
