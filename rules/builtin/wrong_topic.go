@@ -98,7 +98,7 @@ const (
 	maxVain         = 2000   // topics that are asked for in vain; some 350 bytes for each client
 	maxVainClients  = 8      // of one topic; further clients are not counted
 	maxSubscribers  = 8      // groups of one topic; further groups are not followed
-	maxLastSeen     = 4096   // members whose last subscription is known
+	maxLastSeen     = 4096   // members whose last subscription is known, and client ids whose group is
 )
 
 // groupMember is all members of a group with one client id.
@@ -114,6 +114,8 @@ type clusterTopics struct {
 	// members of one group may subscribe to different ones, as those of an application
 	// with several listeners and one group.id do.
 	subscribed *state.LRU[groupMember, time.Time]
+	// members is the group that each client id subscribed for last.
+	members *state.LRU[string, string]
 	// gap is when events were lost last: what was not seen since need not
 	// mean that it did not happen.
 	gap time.Time
@@ -125,6 +127,7 @@ func newClusterTopics() *clusterTopics {
 	return &clusterTopics{
 		names: newTopicNames(maxTopicNames), traffic: state.NewLRU[string, *topicTraffic](maxTopicTraffic),
 		vain: state.NewLRU[string, *vainTopic](maxVain), subscribed: state.NewLRU[groupMember, time.Time](maxLastSeen),
+		members: state.NewLRU[string, string](maxLastSeen),
 	}
 }
 
@@ -143,8 +146,8 @@ func (*wrongTopic) NewShared() rules.Store { return &topicsSize{} }
 
 func (s *clusterTopics) measure(size rules.Store) {
 	if size, ok := size.(*topicsSize); ok {
-		size.entries.Store(int64(s.names.byName.Len() + s.traffic.Len() + s.vain.Len() + s.subscribed.Len()))
-		size.evicted.Store(int64(s.names.byName.Evicted() + s.traffic.Evicted() + s.vain.Evicted() + s.subscribed.Evicted()))
+		size.entries.Store(int64(s.names.byName.Len() + s.traffic.Len() + s.vain.Len() + s.subscribed.Len() + s.members.Len()))
+		size.evicted.Store(int64(s.names.byName.Evicted() + s.traffic.Evicted() + s.vain.Evicted() + s.subscribed.Evicted() + s.members.Evicted()))
 	}
 }
 

@@ -110,6 +110,7 @@ func (tr *topicTraffic) lookNow(mayEnd bool) {
 // subscribe takes in what a group wants to read. A pattern names no topics.
 func (s *clusterTopics) subscribe(ev rules.Subscribed) {
 	s.subscribed.Put(groupMember{ev.Group, ev.Client.ClientID}, ev.At)
+	s.members.Put(ev.Client.ClientID, ev.Group)
 	for _, topic := range ev.Topics {
 		tr := s.trafficOf(topic)
 		tr.due = time.Time{}

@@ -227,13 +227,13 @@ func TestClusterIsBounded(t *testing.T) {
 	s := c.state.(*clusterTopics)
 	orders, _ := s.traffic.Peek("orders")
 	missing, _ := s.vain.Peek("missing")
-	if s.traffic.Len() != maxTopicTraffic || s.vain.Len() != maxVain || s.subscribed.Len() != maxLastSeen ||
+	if s.traffic.Len() != maxTopicTraffic || s.vain.Len() != maxVain || s.subscribed.Len() != maxLastSeen || s.members.Len() != maxLastSeen ||
 		len(orders.groups) != maxSubscribers || len(missing.clients) != maxVainClients {
 		t.Errorf("%d topics with traffic, %d asked for in vain by up to %d, %d members, %d groups of one topic",
 			s.traffic.Len(), s.vain.Len(), len(missing.clients), s.subscribed.Len(), len(orders.groups))
 	}
-	want := s.names.byName.Len() + maxTopicTraffic + maxVain + maxLastSeen
-	if c.size.Len() != want || c.size.Evicted() != s.traffic.Evicted()+s.vain.Evicted()+s.subscribed.Evicted() {
+	want := s.names.byName.Len() + maxTopicTraffic + maxVain + 2*maxLastSeen
+	if c.size.Len() != want || c.size.Evicted() != s.traffic.Evicted()+s.vain.Evicted()+s.subscribed.Evicted()+s.members.Evicted() {
 		t.Errorf("metrics show %d entries, %d evicted, want %d", c.size.Len(), c.size.Evicted(), want)
 	}
 }

@@ -18,12 +18,21 @@ const (
 // forgetAfter is how many windows without a question end what is known of them.
 const forgetAfter = 5
 
+// Members of groups ask seldom for the one topic that is missing while their others
+// are there: librdkafka each topic.metadata.refresh.interval.ms, franz-go each
+// MetadataMaxAge, both five minutes. They name it nowhere else, least of all in
+// JoinGroup. So of them fewer questions are enough, in a window so many times as long.
+const (
+	memberAsks    = 2
+	memberWindows = 6
+)
+
 // vainTopic is a topic that clients ask for although it does not exist.
 type vainTopic struct{ clients []*vainClient }
 
 // vainClient is one client that asks in vain.
 type vainClient struct {
-	subject rules.Subject
+	subject rules.Subject // its group, once reported, is the one it was reported with
 	// first and last question of this run, of which no two were further apart
 	// than the window.
 	first, last time.Time
@@ -33,7 +42,9 @@ type vainClient struct {
 	recent []time.Time
 	// autoCreate says that the broker was allowed to create the topic.
 	autoCreate bool
-	reported   time.Time // zero: not yet
+	// group is one that the client is a member of, "" if it is of none.
+	group    string
+	reported time.Time // zero: not yet
 }
 
 // client finds the entry of a client, or makes one; nil when there are too many.
@@ -65,10 +76,12 @@ func (t *wrongTopic) asked(w *rules.Watch, s *clusterTopics, ev rules.TopicAsked
 	if c == nil {
 		return
 	}
-	if c.count == 0 || ev.At.Sub(c.last) > t.UnknownWindow {
+	c.group, _ = s.members.Peek(ev.Client.ClientID)
+	if window, _ := t.patience(c); c.count == 0 || ev.At.Sub(c.last) > window {
 		c.first, c.count, c.recent = ev.At, 0, c.recent[:0]
+		group := c.subject.Group
 		c.subject = rules.SubjectOf(ev.Client)
-		c.subject.Topic = ev.Topic
+		c.subject.Topic, c.subject.Group = ev.Topic, group
 	}
 	c.last = ev.At
 	c.count++
@@ -80,34 +93,55 @@ func (t *wrongTopic) asked(w *rules.Watch, s *clusterTopics, ev rules.TopicAsked
 	t.reportVain(w, s, c)
 }
 
+// patience is how many questions make a finding about a client, within which time.
+func (t *wrongTopic) patience(c *vainClient) (window time.Duration, asks int) {
+	if c.group == "" {
+		return t.UnknownWindow, t.UnknownAsks
+	}
+	return memberWindows * t.UnknownWindow, min(memberAsks, t.UnknownAsks)
+}
+
 // reportVain reports a client that has asked in vain often and long enough, and
 // once in each window as long as it goes on. It is called with each question:
 // a client that stops asking may have got its answer, which nobody tells of.
 func (t *wrongTopic) reportVain(w *rules.Watch, s *clusterTopics, c *vainClient) {
-	often := len(c.recent) >= t.UnknownAsks && c.last.Sub(c.recent[len(c.recent)-t.UnknownAsks]) <= t.UnknownWindow
+	window, asks := t.patience(c)
+	often := len(c.recent) >= asks && c.last.Sub(c.recent[len(c.recent)-asks]) <= window
 	again := !c.reported.IsZero() && (w.Now.Sub(c.reported) < t.UnknownWindow || !c.last.After(c.reported))
 	if !often || again || c.last.Sub(c.first) < t.UnknownAfter {
 		return
 	}
+	if c.reported.IsZero() {
+		c.subject.Group = c.group // and stays so: the subject makes the finding one
+	}
 	c.reported = w.Now
-	topic := c.subject.Topic
-	alike := s.names.find(topic, s.isThere)
+	w.Report(c.report(w.Now, s.names.find(c.subject.Topic, s.isThere)))
+}
+
+// report says that a client asks in vain, and what it may have meant.
+func (c *vainClient) report(now time.Time, alike lookAlike) rules.Report {
+	client, topic, group := clientNamed(c.subject.ClientID), topicNamed(c.subject.Topic), c.subject.Group
+	who, waits := client, "A producer waits max.block.ms for every record, a consumer gets nothing, and both may look healthy."
+	if group != "" {
+		who = fmt.Sprintf("%s, a member of group %s,", client, groupNamed(group))
+		waits = "If it subscribes to the topic it gets nothing from it, and most libraries only log that, and look again minutes later."
+	}
 	r := rules.Report{
 		Subject: c.subject, Severity: rules.Warning,
-		Summary: fmt.Sprintf("%s asks for topic %s, which does not exist", clientNamed(c.subject.ClientID), topicNamed(topic)),
+		Summary: fmt.Sprintf("%s asks for topic %s, which does not exist", who, topic),
 		Evidence: rules.Evidence{
 			{Name: "error", Value: "UNKNOWN_TOPIC_OR_PARTITION"},
 			{Name: "asked", Value: c.count},
-			{Name: "for", Value: timeSpan(w.Now.Sub(c.first))},
+			{Name: "for", Value: timeSpan(now.Sub(c.first))},
 			{Name: "auto_create", Value: c.autoCreate},
 		},
-		Advice: "A producer waits max.block.ms for every record, a consumer gets nothing, and both may look healthy. Create the topic, or correct its name in the configuration of " + clientNamed(c.subject.ClientID) + ".",
+		Advice: waits + " Create the topic, or correct its name in the configuration of " + client + ".",
 	}
 	if alike.name != "" {
 		r.Summary += "; did you mean " + topicNamed(alike.name) + "?"
 		r.Evidence = append(r.Evidence, alike.evidence()...)
 	}
-	w.Report(r)
+	return r
 }
 
 // isThere leaves out names that are asked for in vain themselves.
@@ -126,7 +160,7 @@ func (t *wrongTopic) tickVain(w *rules.Watch, s *clusterTopics) {
 	s.vain.Each(func(topic string, v *vainTopic) {
 		left := v.clients[:0]
 		for _, c := range v.clients {
-			if w.Now.Sub(c.last) <= forgetAfter*t.UnknownWindow {
+			if window, _ := t.patience(c); w.Now.Sub(c.last) <= max(window, forgetAfter*t.UnknownWindow) {
 				left = append(left, c)
 				continue
 			}

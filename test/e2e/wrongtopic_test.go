@@ -13,6 +13,9 @@ func TestWrongTopic(t *testing.T) {
 	for _, protocol := range []string{"classic", "consumer"} {
 		playRule(t, rulePlay{rule: "wrong-topic", name: "silent-" + protocol, clients: []string{"java", "librdkafka"}, run: func(sides []*side) { silentTopic(sides, protocol) }})
 	}
+	for _, client := range []string{"java", "librdkafka", "kafka-python", "franz-go"} {
+		playRule(t, rulePlay{rule: "wrong-topic", name: "subscribed", clients: []string{client}, run: subscribedInVain})
+	}
 	for _, client := range []string{"java", "librdkafka", "kafka-python", "kafkajs", "sarama"} {
 		playRule(t, rulePlay{rule: "wrong-topic", name: "created", clients: []string{client}, through: "one", run: createdByTypo})
 	}
@@ -103,6 +106,26 @@ func silentTopic(sides []*side, protocol string) {
 		return err
 	})
 	reader.silent("wrong-topic", twin)
+	for _, m := range members {
+		m.close()
+	}
+}
+
+// subscribedInVain: one of the topics that a group subscribes to does not exist. The twin's are there. librdkafka and franz-go ask for it only
+// when they refresh their metadata, of themselves every five minutes.
+func subscribedInVain(sides []*side) {
+	s := sides[0]
+	twin, missing := s.create(s.topic("refunds"), 1, 1, nil), s.topic("refnuds")
+	other := s.create(s.topic("returns"), 1, 1, nil)
+	fine, waits := s.groupPlay("g1"), s.groupPlay("g2")
+	members := []*member{
+		fine.joins(twin, "e2e-fine-"+s.client, M{"topics": []string{twin, other}, "metadata_refresh_ms": 2000}),
+		waits.joins(missing, "e2e-waits-"+s.client, M{"topics": []string{missing, other}, "metadata_refresh_ms": 2000}),
+	}
+	waits.finds("wrong-topic", "warning", "e2e-waits-"+s.client, "asks for topic "+missing, "did you mean "+twin)
+	if found := fine.findingsAbout("wrong-topic"); len(found) > 0 {
+		s.fail("the twin: %s", listed(found))
+	}
 	for _, m := range members {
 		m.close()
 	}

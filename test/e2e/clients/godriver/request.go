@@ -68,6 +68,7 @@ type Request struct {
 	GroupInstanceID     string `json:"group_instance_id"`
 	Assignor            string `json:"assignor"`
 	MaxPollRecords      int    `json:"max_poll_records"`
+	MetadataRefreshMs   int    `json:"metadata_refresh_ms"`
 	SlowMs              int    `json:"slow_ms"`
 }
 

@@ -96,6 +96,9 @@ func groupOptions(r *godriver.Request) []kgo.Opt {
 	if r.GroupInstanceID != "" {
 		opts = append(opts, kgo.InstanceID(r.GroupInstanceID))
 	}
+	if r.MetadataRefreshMs > 0 {
+		opts = append(opts, kgo.MetadataMaxAge(godriver.Millis(r.MetadataRefreshMs, 0)), kgo.MetadataMinAge(godriver.Millis(r.MetadataRefreshMs, 0)/2))
+	}
 	if balancer := balancers[r.Assignor]; balancer != nil {
 		opts = append(opts, kgo.Balancers(balancer()))
 	}

@@ -168,7 +168,7 @@ class Member:
 
 # What consumer_open may say further.
 SETTINGS = {"heartbeat_interval_ms": "heartbeat.interval.ms", "max_poll_interval_ms": "max.poll.interval.ms",
-            "group_instance_id": "group.instance.id", "assignor": "partition.assignment.strategy"}
+            "metadata_refresh_ms": "topic.metadata.refresh.interval.ms", "group_instance_id": "group.instance.id", "assignor": "partition.assignment.strategy"}
 
 
 def consumer_open(r):
