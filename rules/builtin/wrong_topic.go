@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,8 @@ type clusterTopics struct {
 	gap time.Time
 	// searches is how many look-alikes may still be searched for in this tick.
 	searches int
+	// looks is the room of allDue.
+	looks []*topicTraffic
 }
 
 func newClusterTopics() *clusterTopics {
@@ -192,12 +195,28 @@ func (t *wrongTopic) Tick(w *rules.Watch) {
 	}
 	s.searches = searchesPerTick
 	t.tickVain(w, s)
+	for _, tr := range s.allDue(w.Now) {
+		if s.searches <= 0 {
+			break
+		}
+		t.look(w, s, tr)
+	}
+	clear(s.looks)
+	s.measure(w.Shared)
+}
+
+// allDue gives the topics that are to be looked at, first those that have waited
+// longest: else topics that nobody writes could take the searches of every tick, and
+// no other would ever have its turn.
+func (s *clusterTopics) allDue(now time.Time) []*topicTraffic {
+	s.looks = s.looks[:0]
 	s.traffic.Each(func(_ string, tr *topicTraffic) {
-		if s.searches > 0 && !w.Now.Before(tr.due) {
-			t.look(w, s, tr)
+		if !now.Before(tr.due) {
+			s.looks = append(s.looks, tr)
 		}
 	})
-	s.measure(w.Shared)
+	slices.SortStableFunc(s.looks, func(a, b *topicTraffic) int { return a.due.Compare(b.due) })
+	return s.looks
 }
 
 // exists ends what is open about a topic that was thought not to exist.

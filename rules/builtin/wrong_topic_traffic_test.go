@@ -212,6 +212,23 @@ func TestDeletedTopicIsForgotten(t *testing.T) {
 }
 
 // TestClusterIsBounded: whatever clients ask for, write, read and subscribe to. The size in metrics is that of the state.
+// TestSilentTopicsLeaveSearchesToOthers: more topics than can be searched for in a second wait in silence, and a topic that nobody reads is told all
+// the same.
+func TestSilentTopicsLeaveSearchesToOthers(t *testing.T) {
+	c := newCluster(t)
+	c.rule.SilentAfter, c.rule.UnreadAfter = looksPerSpan*time.Second, time.Minute
+	for i := range 4 * searchesPerTick {
+		waits := &rules.Identity{ClientID: fmt.Sprint("waits-", i)}
+		topic := fmt.Sprint("telegrams-of-", i)
+		c.see(rules.Subscribed{At: c.now, Client: waits, Group: waits.ClientID, Topics: []string{topic}})
+		c.see(rules.TopicRead{At: c.now, Client: waits, Topic: topic})
+	}
+	c.runs(3 * time.Minute)
+	if len(c.said) != 1 || c.said[0] != "critical orders-v2" {
+		t.Error(c.said)
+	}
+}
+
 func TestClusterIsBounded(t *testing.T) {
 	c := newCluster(t)
 	for i := range 25_000 {
