@@ -22,6 +22,8 @@
 //	  => users/3 refused POLICY_VIOLATION, records 1
 //	-- findings --
 //	0s tombstone critical block ...
+//	-- advice --
+//	Look for a serializer …     (each advice that was given, once; where the section is left out none is compared)
 //
 // Traffic is one thing a line:
 //
@@ -133,7 +135,7 @@
 // A case runs the rule that its folder is named after, and those that its
 // configuration names.
 //
-// Findings are compared as text; `go test -run Case -update` writes them.
+// Findings and advice are compared as text; `go test -run Case -update` writes them.
 //
 // Every case in which somebody produces runs once for each codec and form of
 // request, unless its traffic chooses one: what a rule thinks must not depend on how

@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"warder/rules"
@@ -15,8 +16,8 @@ func (s *stage) Name() string { return "case" }
 // Close does nothing.
 func (s *stage) Close() error { return nil }
 
-// Write renders one finding. What is random (id), derived (fingerprint, doc) or
-// long (advice) is left out.
+// Write renders one finding. What is random (id) or derived (fingerprint, doc) is
+// left out, and advice, which is long and much the same, has a section of its own.
 func (s *stage) Write(f *rules.Finding) error {
 	b := &s.findings
 	fmt.Fprintf(b, "%v %s %s %s", f.Time.Sub(start), f.Rule, f.Severity, f.Action)
@@ -29,7 +30,13 @@ func (s *stage) Write(f *rules.Finding) error {
 	if f.Count > 1 {
 		fmt.Fprintf(b, " x%d", f.Count)
 	}
+	if line := f.Advice + "\n"; f.Advice != "" && !slices.Contains(s.advice, line) {
+		s.advice = append(s.advice, line)
+	}
 	fmt.Fprintf(b, "\n  %s\n  about: %s\n  evidence:%s\n", f.Summary, subject(&f.Subject), evidence(f.Evidence))
+	if f.Advice == "" && !f.Resolved {
+		b.WriteString("  no advice\n")
+	}
 	return nil
 }
 

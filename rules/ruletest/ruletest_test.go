@@ -30,7 +30,7 @@ func TestRuleThatKeepsAViewSeesGarbage(t *testing.T) {
 	}
 	archive := txtar.Parse([]byte("-- topics --\nusers compact\n-- traffic --\nshop produces users/0: k=hello\n=> allowed\n"))
 	for _, f := range forms {
-		got := play(t, []rules.Spec{spec}, archive, f)
+		got := play(t, []rules.Spec{spec}, archive, f)["findings"]
 		if strings.Contains(got, "hello") || !strings.Contains(got, "value \xdb\xdb\xdb\xdb\xdb") {
 			t.Errorf("v%d %s: a kept view survived the call:\n%s", f.version, f.codec, got)
 		}
@@ -42,13 +42,13 @@ type consumer struct{}
 
 func (consumer) Sample(c *rules.Case, b *rules.Batch, r *rules.Record) {
 	if b.Fetched {
-		c.Report(rules.Report{Summary: fmt.Sprintf("%s=%s at %d", r.Key, r.Value, b.Records)})
+		c.Report(rules.Report{Summary: fmt.Sprintf("%s=%s at %d", r.Key, r.Value, b.Records), Advice: "wait"})
 	}
 }
 
 func (consumer) Watch(w *rules.Watch, ev rules.Event) {
 	if ev, ok := ev.(rules.Fetched); ok {
-		w.Report(rules.Report{Summary: fmt.Sprintf("%s: %+v", ev.Client.ClientID, ev.Partitions), Subject: rules.Subject{Topic: w.Key}})
+		w.Report(rules.Report{Summary: fmt.Sprintf("%s: %+v", ev.Client.ClientID, ev.Partitions), Advice: "wait", Subject: rules.Subject{Topic: w.Key}})
 	}
 }
 
@@ -92,7 +92,7 @@ billing polls orders/3: offset=10 end=500 start=5 bytes=7 error=1
   evidence:
 `
 	for _, f := range forms {
-		if got := play(t, []rules.Spec{spec}, archive, f); got != want {
+		if got := play(t, []rules.Spec{spec}, archive, f)["findings"]; got != want {
 			t.Errorf("v%d %s:\n%s", f.version, f.codec, got)
 		}
 	}

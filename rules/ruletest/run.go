@@ -22,7 +22,7 @@ import (
 	"warder/rules/state"
 )
 
-var update = flag.Bool("update", false, "write the findings sections of the cases")
+var update = flag.Bool("update", false, "write the findings and advice sections of the cases")
 
 // start is when virtual time begins.
 var start = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
@@ -47,11 +47,14 @@ func Run(t *testing.T, specs []rules.Spec, dir string) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases in %s: %v", dir, err)
 	}
+	advised := false
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, advises := sectionOf(archive, "advice")
+		advised = advised || advises
 		for i, f := range formsOf(archive) {
 			name := fmt.Sprintf("%s/v%d-%s", strings.TrimSuffix(filepath.Base(file), ".txtar"), f.version, f.codec)
 			t.Run(name, func(t *testing.T) {
@@ -59,11 +62,17 @@ func Run(t *testing.T, specs []rules.Spec, dir string) {
 				if *update && i == 0 {
 					write(t, file, archive, got)
 				}
-				if diff := cmp.Diff(strings.Split(section(archive, "findings"), "\n"), strings.Split(got, "\n")); diff != "" {
-					t.Errorf("findings (-want +got):\n%s", diff)
+				for name, text := range got {
+					want, ok := sectionOf(archive, name)
+					if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(text, "\n")); diff != "" && (ok || name != "advice") {
+						t.Errorf("%s (-want +got):\n%s", name, diff)
+					}
 				}
 			})
 		}
+	}
+	if !advised {
+		t.Errorf("no case in %s has a section with the advice that is given", dir)
 	}
 }
 
@@ -123,6 +132,7 @@ type stage struct {
 	rounds       map[string]round // by group
 	habits       []*habit
 	findings     strings.Builder
+	advice       []string // each once, in the order of findings
 }
 
 // client is one session.
@@ -149,7 +159,8 @@ func (c *client) close() {
 	c.fetched.Close()
 }
 
-func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) string {
+// play gives what the sections about the outcome must say.
+func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) map[string]string {
 	t.Helper()
 	s := &stage{
 		t: t, archive: archive, form: f, topics: state.NewTopics(0), now: start, specs: scrambled(specs), seed: maphash.MakeSeed(),
@@ -167,7 +178,7 @@ func play(t *testing.T, specs []rules.Spec, archive *txtar.Archive, f form) stri
 	if err := s.engine.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	return s.findings.String()
+	return map[string]string{"findings": s.findings.String(), "advice": strings.Join(s.advice, "")}
 }
 
 // start makes a warder that knows nothing of groups.
@@ -271,12 +282,17 @@ func (s *stage) pass(d time.Duration) {
 }
 
 func section(a *txtar.Archive, name string) string {
+	text, _ := sectionOf(a, name)
+	return text
+}
+
+func sectionOf(a *txtar.Archive, name string) (text string, ok bool) {
 	for _, f := range a.Files {
 		if f.Name == name {
-			return string(f.Data)
+			return string(f.Data), true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // lines gives the lines that say something.
@@ -291,11 +307,11 @@ func lines(text string) func(yield func(string) bool) {
 	}
 }
 
-func write(t *testing.T, file string, a *txtar.Archive, findings string) {
+func write(t *testing.T, file string, a *txtar.Archive, outcome map[string]string) {
 	t.Helper()
 	for i := range a.Files {
-		if a.Files[i].Name == "findings" {
-			a.Files[i].Data = []byte(findings)
+		if text, ok := outcome[a.Files[i].Name]; ok {
+			a.Files[i].Data = []byte(text)
 		}
 	}
 	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
