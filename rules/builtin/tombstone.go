@@ -186,7 +186,7 @@ func (s *tombstones) keysText() string {
 }
 
 func (s *tombstones) advice(blocked bool) string {
-	look := "Look for a serializer that returns null, or a missing field written as null; to clear a value and keep its key, write one that says so, not null."
+	look := "Look for a serializer that returns null, or a missing field written as null; to clear a value and keep its key, write a value that says that it is cleared, not null."
 	allow := fmt.Sprintf(" If the deletes are meant, add {client_id: %q, topic: %q} to rules.tombstone.allow.", rules.Excerpt(s.client, 80), rules.Excerpt(s.topic.Name, 249))
 	if blocked {
 		return look + allow
