@@ -26,8 +26,9 @@ func (u *Upstream) SetDefaults() {
 	u.DialTimeout = 10 * time.Second
 }
 
-// ClientTLS is warder as a TLS client. The files are read again when their
-// content changes; another path waits for a restart.
+// ClientTLS is warder as a TLS client. Below `upstream` its files are read again when
+// their content changes; sinks, the audit trail and the schema registry read them at
+// the start. Another path waits for a restart.
 type ClientTLS struct {
 	// PEM file of the authorities that sign the servers' certificates; empty trusts the system's.
 	CA Path `yaml:"ca"`
