@@ -135,7 +135,7 @@ func (c *conn) miss(s *stream, n int) {
 	c.source.counts.bytes(LostBytes, n)
 	switch {
 	case c.source.plain:
-		c.talk.lose()
+		c.talk.plainLost()
 	case s == &c.up:
 		c.talk.requestLost(n)
 	default:

@@ -66,11 +66,19 @@ func (c *conversation) give(kind record.Kind, b []byte) {
 // plain gives bytes without a look at them.
 func (c *conversation) plain(kind record.Kind, b []byte) {
 	if c.number == 0 && !c.conn.fromStart() {
-		c.begin()
-		c.said = true // by somebody, unheard
-		c.lose()
+		c.plainLost()
 	}
 	c.give(kind, b)
+}
+
+// plainLost says that bytes are missing, also where they are the first: who reads the
+// entries would take what follows for the beginning.
+func (c *conversation) plainLost() {
+	if c.number == 0 {
+		c.begin()
+		c.said = true // by somebody, unheard
+	}
+	c.lose()
 }
 
 // close ends the connection for whoever reads the entries.
