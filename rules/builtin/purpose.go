@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"bytes"
-	"strconv"
 	"time"
 
 	"warder/rules"
@@ -68,7 +67,7 @@ func newDeletes() *state.Recent { return state.NewRecent(4096, 5*time.Minute) }
 func deletedKey(deletes *state.Recent, b *rules.Batch, key []byte) *state.Thing {
 	thing := deletes.Thing()
 	thing.Part([]byte(b.Topic.Name))
-	thing.Part(strconv.AppendInt(nil, int64(b.Partition), 10))
+	thing.Number(int64(b.Partition))
 	thing.Part(key)
 	return &thing
 }

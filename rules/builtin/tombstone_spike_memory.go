@@ -1,7 +1,6 @@
 package builtin
 
 import (
-	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
@@ -73,8 +72,9 @@ func (m *spikeMemory) note(k *spikeKnobs, topic string, at time.Time, records in
 func (m *spikeMemory) again(d *damage, at time.Time) bool {
 	batch := m.sent.Thing()
 	batch.Part([]byte(d.topic.Name))
-	batch.Part(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(d.partition)), d.crc))
-	batch.Part(binary.BigEndian.AppendUint64(nil, uint64(d.size)))
+	batch.Number(int64(d.partition))
+	batch.Number(int64(d.crc))
+	batch.Number(int64(d.size))
 	known := m.sent.Has(&batch, at)
 	m.sent.Add(&batch, at)
 	return known

@@ -211,7 +211,6 @@ func TestDeletedTopicIsForgotten(t *testing.T) {
 	}
 }
 
-// TestClusterIsBounded: whatever clients ask for, write, read and subscribe to. The size in metrics is that of the state.
 // TestSilentTopicsLeaveSearchesToOthers: more topics than can be searched for in a second wait in silence, and a topic that nobody reads is told all
 // the same.
 func TestSilentTopicsLeaveSearchesToOthers(t *testing.T) {
@@ -229,6 +228,7 @@ func TestSilentTopicsLeaveSearchesToOthers(t *testing.T) {
 	}
 }
 
+// TestClusterIsBounded: whatever clients ask for, write, read and subscribe to. The size in metrics is that of the state.
 func TestClusterIsBounded(t *testing.T) {
 	c := newCluster(t)
 	for i := range 25_000 {

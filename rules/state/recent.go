@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -37,6 +38,11 @@ func (t *Thing) Part(p []byte) {
 	n := len(p)
 	t.h.Write(p)
 	t.h.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
+}
+
+// Number adds a part that is a number.
+func (t *Thing) Number(n int64) {
+	t.Part(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
 // Add notes that the thing happened now.

@@ -56,15 +56,20 @@ func (s *side) writesUnread(wrong, alike, fine string) (sent int) {
 		s.put(fine, load)
 		s.put(wrong, load)
 		sent += load.Count
-		found, err := findingsOf(s.ctx, warderNamed("records"), about("wrong-topic", wrong))
-		if err == nil && !slices.ContainsFunc(found, func(f finding) bool {
+		return s.toldOf(wrong, func(f finding) bool {
 			return f.Severity == "critical" && f.says(alike) && f.Evidence["cluster_asked"] == true && f.Subject.ClientID == "e2e-"+s.client
-		}) {
-			err = fmt.Errorf("%s about %s", listed(found), wrong)
-		}
-		return err
+		})
 	})
 	return sent
+}
+
+// toldOf says what is missing while no finding about a topic is ok.
+func (s *side) toldOf(topic string, ok func(finding) bool) error {
+	found, err := findingsOf(s.ctx, warderNamed(s.through), about("wrong-topic", topic))
+	if err == nil && !slices.ContainsFunc(found, ok) {
+		err = fmt.Errorf("%s about %s", listed(found), topic)
+	}
+	return err
 }
 
 // readElsewhere: two topics are written while what looks like them is read. The group that reads the one does not come through warder, which
@@ -97,13 +102,9 @@ func silentTopic(sides []*side, protocol string) {
 	writer.until("the finding", 40*time.Second, func() error {
 		writer.put(twin, load)
 		writer.put(signups, load)
-		found, err := findingsOf(writer.ctx, warderNamed("records"), about("wrong-topic", signup))
-		if err == nil && !slices.ContainsFunc(found, func(f finding) bool {
+		return writer.toldOf(signup, func(f finding) bool {
 			return f.Severity == "warning" && f.says(signups) && f.Subject.Group == reader.topic("g2")
-		}) {
-			err = fmt.Errorf("%s about %s", listed(found), signup)
-		}
-		return err
+		})
 	})
 	reader.silent("wrong-topic", twin)
 	for _, m := range members {
@@ -157,11 +158,7 @@ func unknownName(sides []*side) {
 		if _, err := s.describe(missing); err == nil {
 			s.fail("%s was described", missing)
 		}
-		found, err := findingsOf(s.ctx, warderNamed("records"), about("wrong-topic", missing))
-		if err == nil && len(found) == 0 {
-			err = fmt.Errorf("there is none about %s", missing)
-		}
-		return err
+		return s.toldOf(missing, func(finding) bool { return true })
 	})
 	s.silent("wrong-topic", twin)
 }
